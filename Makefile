@@ -1,0 +1,67 @@
+# GNU make 3.81 and BSD tools are enough (what macOS ships).
+
+PYTHON ?= python3
+EXTRAS ?= torch,dev
+UV ?= $(shell command -v uv 2>/dev/null)
+
+.PHONY: help setup train test lint format bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv again from nothing; EXTRAS=torch,dev,hf,tensorboard chooses what is in it
+	@rm -f .venv/.done
+	@$(MAKE) --no-print-directory .venv/.done
+
+train: .venv/.done ## train a small GPT on the stories in about five minutes; ARGS="--help" shows more
+	@.venv/bin/python phase-08-train-gpt2/code/train.py $(ARGS)
+
+test: .venv/.done ## run every test; ARGS="-m 'not slow'" leaves out the slow ones
+	@.venv/bin/pytest $(ARGS)
+
+lint: .venv/.done ## check format, style and types
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy $$(cd .links && printf -- '-p %s ' *)
+
+format: .venv/.done ## rewrite the code in the house format
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+bench: .venv/.done ## measure each optimisation of the trainer on this machine
+	@.venv/bin/python phase-08-train-gpt2/code/benchmark.py $(ARGS)
+
+# The CUDA libraries are left out: the torch wheel that needs them names their versions itself.
+lock: ## choose versions for constraints.txt (needs uv); ARGS=--upgrade takes newer ones
+	uv pip compile --universal --no-header --no-annotate --all-extras --fork-strategy fewest \
+		--quiet --output-file constraints.txt pyproject.toml $(ARGS)
+	grep -v -E '^(cuda|nvidia|triton)' constraints.txt > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## remove what the set-up and the checks made; training runs stay
+	rm -rf .venv .links .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last, and a .venv without one is thrown away: a set-up that
+# failed or was interrupted is never trusted.
+.venv/.done: pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" > /dev/null || { \
+		echo "Python 3.11 or newer is needed, but there is no '$(PYTHON)' here. Install it, or name yours: make setup PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, but $(PYTHON) is %d.%d. Install a newer one, or name yours: make setup PYTHON=python3.12" % sys.version_info[:2])'
+	@test -e $@ || rm -rf .venv
+	@rm -f $@
+	@echo "Setting up .venv; this takes a minute or two ..."
+ifeq ($(UV),)
+	@test -d .venv || "$(PYTHON)" -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '.[$(EXTRAS)]'
+else
+	@test -d .venv || "$(UV)" venv --quiet --python "$(PYTHON)" .venv
+	@"$(UV)" pip install --quiet --python .venv/bin/python \
+		$(addprefix --find-links ,$(PIP_FIND_LINKS)) -c constraints.txt -e '.[$(EXTRAS)]'
+endif
+	@rm -rf .links && mkdir .links
+	@ln -s ../shared .links/shared
+	@for code in phase-*/code; do \
+		test ! -d "$$code" || ln -s "../$$code" ".links/phase_$$(echo "$$code" | cut -c 7-8)"; done
+	@touch $@
