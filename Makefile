@@ -56,7 +56,7 @@ ifeq ($(UV),)
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e '.[$(EXTRAS)]'
 else
-	@test -d .venv || "$(UV)" venv --quiet --python "$(PYTHON)" .venv
+	@test -d .venv || "$(UV)" venv --quiet --seed --python "$(PYTHON)" .venv
 	@"$(UV)" pip install --quiet --python .venv/bin/python \
 		$(addprefix --find-links ,$(PIP_FIND_LINKS)) -c constraints.txt -e '.[$(EXTRAS)]'
 endif
