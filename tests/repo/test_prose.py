@@ -1,0 +1,222 @@
+"""Prose is executed: Python blocks run, printed results are compared, links lead somewhere.
+
+A block fenced as `python` runs; an `output` block below it is what it prints. The blocks of one
+document share their names, from top to bottom.
+"""
+
+import contextlib
+import io
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from repository import ROOT, plant, tracked_files
+from sybil import Example
+from sybil.document import Document
+from sybil.evaluators.python import PythonEvaluator
+from sybil.example import SybilFailure
+from sybil.parsers.markdown import CodeBlockParser
+
+# What may stand behind a fence. Python has one spelling, or a block would escape its execution.
+EXECUTED = ("python", "output")
+SHOWN = ("bash", "console", "json", "math", "mermaid", "text", "yaml")
+
+FENCE = re.compile(r"(?:[\s>*+-]*|\s*\d+[.)]\s+)(?P<fence>`{3,}|~{3,})\s*(?P<info>[^`]*)$")
+LINK = re.compile(
+    r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)|<(?:img|a)\b[^>]*?(?:src|href)=\"([^\"]+)\""
+)
+REFERENCE = re.compile(r"^\s{0,3}\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
+
+
+def run_document(path: Path) -> None:
+    """Run the Python blocks of a Markdown file and compare what they print."""
+    run = PythonEvaluator()
+    last_output: list[str] = []  # of the block just run; empty when an output block has taken it
+
+    def run_block(example: Example) -> None:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            run(example)
+        last_output[:] = [printed.getvalue()]
+
+    def compare_output(example: Example) -> str | None:
+        if not last_output:
+            return "an output block stands below the python block that prints it"
+        printed, expected = last_output.pop().rstrip(), str(example.parsed).rstrip()
+        return None if printed == expected else f"printed:\n{printed}\n\nbut says:\n{expected}"
+
+    document = Document.parse(
+        str(path), CodeBlockParser("python", run_block), CodeBlockParser("output", compare_output)
+    )
+    document.namespace["__name__"] = path.stem
+    for example in document.examples():
+        example.evaluate()
+
+
+def fences(text: str) -> tuple[list[tuple[int, str, str]], str]:
+    """The opening fences as (line number, line, language), and the text outside the blocks."""
+    opened, outside, closing = [], [], ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = FENCE.match(line)
+        if not closing and match:
+            opened.append((number, line, match["info"].strip()))
+            closing = match["fence"]
+        elif not closing:
+            outside.append(line)
+        elif match and match["fence"].startswith(closing) and not match["info"]:
+            closing = ""
+    return opened, "\n".join(outside)
+
+
+def escaping_fences(path: Path) -> list[str]:
+    """Fences that the execution would pass over, or that name no language."""
+    problems = []
+    opened, _ = fences(path.read_text(encoding="utf-8"))
+    for number, line, language in opened:
+        if language not in EXECUTED + SHOWN:
+            known = ", ".join(EXECUTED + SHOWN)
+            problems.append(f"{path.name}:{number}: {language!r} is none of {known}")
+        elif language in EXECUTED and line != f"```{language}":
+            problems.append(f"{path.name}:{number}: write ```{language} and nothing else")
+    to_run = sum(language in EXECUTED for _, _, language in opened)
+    parsers = [CodeBlockParser(language, lambda example: None) for language in EXECUTED]
+    if not problems and len(list(Document.parse(str(path), *parsers))) != to_run:
+        problems.append(f"{path.name}: a block that runs stands inside another")
+    return problems
+
+
+def anchors(path: Path) -> set[str]:
+    """The `#names` that a Markdown file offers: its headings, as GitHub spells them."""
+    _, text = fences(path.read_text(encoding="utf-8"))
+    seen: Counter[str] = Counter()
+    names = set(re.findall(r"<a (?:id|name)=\"([^\"]+)\"", text))
+    for heading in re.findall(r"^#{1,6}\s+(.+?)\s*#*$", text, re.MULTILINE):
+        heading = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        names.add(f"{name}-{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return names
+
+
+def broken_links(root: Path, file: Path) -> list[str]:
+    """Relative links and images of one document that lead nowhere in a fresh clone."""
+    root = root.resolve()
+    files = {root / name for name in tracked_files(root)}
+    folders = {folder for path in files for folder in path.parents}
+    existing = files | {folder for folder in folders if folder.is_relative_to(root)}
+    _, text = fences((root / file).read_text(encoding="utf-8"))
+    text = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", text)  # code is no link
+    targets = [link or tag for link, tag in LINK.findall(text)] + REFERENCE.findall(text)
+    problems = []
+    for target in targets:
+        if re.match(r"[a-z]+:", target):
+            continue  # the web
+        name, _, anchor = target.partition("#")
+        path = (root / file.parent / name).resolve() if name else (root / file).resolve()
+        if path not in existing or name.startswith("/"):
+            problems.append(f"{file}: {target} is not there")
+        elif anchor and path.suffix == ".md" and anchor not in anchors(path):
+            problems.append(f"{file}: {target}: no such heading")
+    return problems
+
+
+DOCUMENTS = tracked_files(ROOT, ".md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_every_block_runs_and_prints_what_the_document_says(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where scratch output lands
+    run_document(ROOT / document)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_no_fence_escapes(document):
+    assert escaping_fences(ROOT / document) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_no_link_is_broken(document):
+    assert broken_links(ROOT, document) == []
+
+
+def block(language: str, *lines: str) -> str:
+    return "\n".join(["", f"```{language}", *lines, "```", ""])
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "planted.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_blocks_of_a_document_share_their_names(tmp_path):
+    run_document(write(tmp_path, block("python", "x = 2") + block("python", "print(x + 1)")
+                       + block("output", "3")))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        (block("python", "print(1 + 1)") + block("output", "3"), SybilFailure, "printed:\n2"),
+        (block("python", "x = 1 / 0"), ZeroDivisionError, None),
+        (block("python", "assert 1 == 2"), AssertionError, None),
+        (block("output", "3"), SybilFailure, "below the python block"),
+    ],
+)
+def test_planted_wrong_block_is_seen(text, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        run_document(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            block(name, "x = 1")
+            for name in ("py", "python3", "Python", "pycon", "", "python title")
+        ),
+        "- a list\n\n  ```python\n  x = 1\n  ```\n",
+        "> ```python\n> x = 1\n> ```\n",
+        "~~~python\nx = 1\n~~~\n",
+        "````python\nx = 1\n````\n",
+        "````text\n```python\nx = 1\n```\n````\n",
+    ],
+)
+def test_planted_escape_is_seen(text, tmp_path):
+    assert len(escaping_fences(write(tmp_path, text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](missing.md)",
+        "![a](figures/missing.png)",
+        '<img src="missing.png" width="300">',
+        "[a](#no-such-heading)",
+        "[a](other.md#no-such-heading)",
+        "[a](/other.md)",
+        "[a](../../)",
+        "[a][b]\n\n[b]: missing.md\n",
+        "[a](ignored.md)",
+    ],
+)
+def test_planted_broken_link_is_seen(text, tmp_path):
+    files = {
+        "notes/a.md": text,
+        "notes/other.md": "",
+        "notes/ignored.md": "",
+        ".gitignore": "ignored.md",
+    }
+    assert len(broken_links(plant(tmp_path, files), Path("notes/a.md"))) == 1
+
+
+def test_links_that_lead_somewhere_pass(tmp_path):
+    text = """
+[a](../README.md) [b](other.md#two-words-1) [c](#softmax-what-it-is) [d](../notes/)
+[e](https://example.com/x) `[f](missing.md)` ![g](<other.md> "title")
+
+## Softmax: what it is
+""" + block("text", "[h](missing.md)")
+    other = "# Two words\n## Two words\n"
+    plant(tmp_path, {"README.md": "", "notes/a.md": text, "notes/other.md": other})
+    assert broken_links(tmp_path, Path("notes/a.md")) == []
