@@ -53,7 +53,7 @@ clean: ## remove what the set-up and the checks made; training runs stay
 	@echo "Setting up .venv; this takes a minute or two ..."
 ifeq ($(UV),)
 	@test -d .venv || "$(PYTHON)" -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check \
 		-c constraints.txt -e '.[$(EXTRAS)]'
 else
 	@test -d .venv || "$(UV)" venv --quiet --seed --python "$(PYTHON)" .venv

@@ -230,6 +230,7 @@ NOTEBOOK = '{"cells": [{"cell_type": "code", "source": ["%%time\\n", "import tor
         (packages_before_their_phase, {P8: "import transformers"}, P8),
         (packages_before_their_phase, {"shared/a.py": "import transformers"}, "shared/a.py"),
         (packages_before_their_phase, {P8: "import scipy"}, P8),
+        (packages_before_their_phase, {P7: "import config"}, P7),
         (packages_before_their_phase, {P8: "from tests.repo import repository"}, P8),
         (ready_made_attention, {P7: "from torch import nn\nnn.MultiheadAttention(8, 2)"}, P7),
         (ready_made_attention, {P7: "from torch.nn import TransformerEncoder as T"}, P7),

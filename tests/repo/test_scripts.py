@@ -58,7 +58,6 @@ MAIN = "if __name__ == '__main__':\n    "
         ("print('usage: x'); open('run.log', 'w')", "run.log"),
     ],
 )
-@pytest.mark.filterwarnings("default")
 def test_planted_script_is_judged(body, problem, tmp_path):
     plant(tmp_path, {"shared/script.py": MAIN + body, "shared/no_script.py": "x = 1"})
     (tmp_path / "empty").mkdir()

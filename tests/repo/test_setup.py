@@ -4,6 +4,7 @@ The Makefile runs in a copy of the tree with a stand-in for Python, so nothing i
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -168,6 +169,13 @@ def test_lint_follows_types_from_phase_to_phase(tree):
     assert status != 0
     assert 'Module "phase_07.model" has no attribute "depth"' in output
     assert 'Argument 1 to "width" has incompatible type "str"' in output
+
+
+def test_help_comes_first_and_lists_every_target(tree):
+    targets = re.search(r"^.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    status, output = make(tree)
+    assert status == 0, output
+    assert [line.split()[1] for line in output.splitlines()] == targets[1].split()
 
 
 def test_ci_runs_lint_and_tests_from_any_folder(tree):
