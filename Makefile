@@ -61,7 +61,7 @@ else
 		$(addprefix --find-links ,$(PIP_FIND_LINKS)) -c constraints.txt -e '.[$(EXTRAS)]'
 endif
 	@rm -rf .links && mkdir .links
-	@ln -s ../shared .links/shared
-	@for code in phase-*/code; do \
-		test ! -d "$$code" || ln -s "../$$code" ".links/phase_$$(echo "$$code" | cut -c 7-8)"; done
+	@for code in shared phase-*/code; do \
+		package=$$(echo "$$code" | sed 's|^phase-\(..\).*|phase_\1|'); \
+		test ! -d "$$code" || ln -s "../$$code" ".links/$$package"; done
 	@touch $@

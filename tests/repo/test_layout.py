@@ -8,11 +8,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from repository import PACKAGE_FOLDERS, PHASES, ROOT, code_files, plant, tracked_files
+from repository import PACKAGE_FOLDERS, PHASES, ROOT, code_files, package_of, plant, tracked_files
 
 # Written so that this file does not match its own rules.
 MACHINE_PATH = re.compile(r"(?<![\w.)])/(?:work|root|home|Users)/\S*")
-PACKAGE_INDEX = re.compile(r"\S*(?:pypi\.org|pythonhosted\.org|download\.pytorch\.org)\S*")
+PACKAGE_INDEX = re.compile(r"\S*(?:py[p]i\.org|python[h]osted\.org|download\.[p]ytorch\.org)\S*")
 
 
 def phase_folders(root: Path) -> list[str]:
@@ -54,6 +54,15 @@ def package_markers(root: Path) -> list[str]:
         f"{file}: remove it"
         for file in tracked_files(root, "__init__.py")
         if file.parts[0].startswith("phase-")
+    ]
+
+
+def code_astray(root: Path) -> list[str]:
+    """Scripts and notebooks of a phase or of `shared` in a folder that is not the package's."""
+    return [
+        f"{file}: belongs into {PACKAGE_FOLDERS.get(file.parts[0], f'{file.parts[0]}/code')}/"
+        for file in tracked_files(root, ".py") + tracked_files(root, ".ipynb")
+        if file.parts[0] in ("shared", *phase_folders(root)) and package_of(file) is None
     ]
 
 
@@ -112,6 +121,7 @@ RULES = [
     incomplete_phases,
     packages_astray,
     package_markers,
+    code_astray,
     standard_library_names,
     untested_modules,
     wrong_phase_links,
@@ -149,6 +159,8 @@ def test_a_complete_phase_passes(tmp_path):
         (packages_astray, {"phase-02-backprop/code/layers.py": ""}, "phase_02: add it"),
         (packages_astray, {f"{P7}/code/model.py": None}, "phase_07: it has no code"),
         (packages_astray, {"pyproject.toml": COMPLETE["pyproject.toml"] + "\na=''"}, "package-dir"),
+        (code_astray, {f"{P7}/notebooks/explore.ipynb": ""}, f"{P7}/code/"),
+        (code_astray, {"shared/plots/style.py": ""}, "shared/"),
         (package_markers, {f"{P7}/code/__init__.py": ""}, "remove it"),
         (standard_library_names, {f"{P7}/code/tokenize.py": ""}, "named tokenize"),
         (standard_library_names, {"tests/repo/inspect.py": ""}, "named inspect"),
