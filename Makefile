@@ -9,7 +9,7 @@ UV ?= $(shell command -v uv 2>/dev/null)
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: ## make .venv again from nothing; EXTRAS=torch,dev,hf,tensorboard chooses what is in it
+setup: ## make .venv anew; EXTRAS=torch,dev,hf,tensorboard chooses what is in it
 	@rm -f .venv/.done
 	@$(MAKE) --no-print-directory .venv/.done
 

@@ -1,8 +1,6 @@
 """Where things are: folders, packages, tests, names, and nothing that only one machine has."""
 
-import os
 import re
-import stat
 import sys
 import tomllib
 from pathlib import Path
@@ -22,7 +20,7 @@ def phase_folders(root: Path) -> list[str]:
 
 
 def incomplete_phases(root: Path) -> list[str]:
-    """Phase folders with a name of their own, without a README or without code."""
+    """Phase folders that have an unknown name, no README or no code."""
     problems = []
     for folder in phase_folders(root):
         if folder not in PHASES.values():
@@ -37,7 +35,7 @@ def incomplete_phases(root: Path) -> list[str]:
 def packages_astray(root: Path) -> list[str]:
     """Differences between the folders that exist and the packages in pyproject.toml."""
     settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folders = {package: (root / path) for package, path in PACKAGE_FOLDERS.items()}
+    folders = {package: root / path for package, path in PACKAGE_FOLDERS.items()}
     existing = {package for package, folder in folders.items() if any(folder.glob("*.py"))}
     problems = []
     if settings["package-dir"] != PACKAGE_FOLDERS:
@@ -179,7 +177,3 @@ def test_planted_violation_is_seen(rule, files, problem, tmp_path):
     )
     assert len(problems) == 1
     assert problem in problems[0]
-
-
-def test_the_ci_command_can_be_executed():
-    assert os.stat(ROOT / ".ci/run").st_mode & stat.S_IXUSR
