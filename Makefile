@@ -4,7 +4,7 @@ PYTHON ?= python3
 EXTRAS ?= torch,dev
 UV ?= $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup train test lint format bench lock clean
+.PHONY: help setup train test lint format figures bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,7 +28,11 @@ format: .venv/.done ## rewrite the code in the house format
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-bench: .venv/.done ## measure each optimisation of the trainer on this machine
+figures: .venv/.done ## draw the README's curve again, from runs/stories_5min (make train first)
+	@.venv/bin/python phase-08-train-gpt2/code/report.py runs/stories_5min \
+		--out phase-08-train-gpt2/curve.png
+
+bench: .venv/.done ## compare the trainer's speed with a textbook loop's on this machine
 	@.venv/bin/python phase-08-train-gpt2/code/benchmark.py $(ARGS)
 
 # The CUDA libraries are left out: the torch wheel that needs them names their versions itself.
