@@ -90,8 +90,8 @@ class StoryData:
     def validation(self, count: int) -> Validation:
         """Return the first ``count`` validation stories, each from its own beginning."""
         told = list(stories("validation", 0, count))
-        texts = [one.text for one in told]
-        return Validation(self._rows(texts), [len(text) + 1 for text in texts], told)
+        rows = self._rows([one.text for one in told])
+        return Validation(rows, [characters(row, self.tokenizer) for row in rows], told)
 
 
 class TextData:
@@ -123,7 +123,12 @@ class TextData:
         """Return at most ``count`` windows, side by side from the start of the held-out text."""
         starts = range(0, len(self.held_out) - 1, self.block_size)[:count]
         rows = [self.held_out[start : start + self.block_size + 1] for start in starts]
-        return Validation(rows, [len(self.tokenizer.decode(row[1:])) for row in rows], [])
+        return Validation(rows, [characters(row, self.tokenizer) for row in rows], [])
+
+
+def characters(row: Sequence[int], tokenizer: WordTokenizer) -> int:
+    """Return how many characters a row predicts; an end mark counts as one."""
+    return sum(max(1, len(tokenizer.tokens[token])) for token in row[1:])
 
 
 def read_text(path: Path) -> str:

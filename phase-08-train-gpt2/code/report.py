@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from phase_08.run_folder import read_metrics
 from shared.errors import InputError, exits_with_sentence
@@ -15,7 +16,7 @@ from shared.plotting import BLUE, GRAY, GREEN, ORANGE, save_figure
 
 
 def draw_curves(runs: Sequence[Path], path: Path) -> None:
-    """Draw the validation curve of each run, with the floor if they read stories.
+    """Draw the curves of each run, with the floor if they read stories.
 
     Raises
     ------
@@ -26,37 +27,43 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
     axes = figure.subplots()
     floor = None
     for run, color in zip(runs, [BLUE, ORANGE, GREEN] * len(runs), strict=False):
-        evaluated = [line for line in read_metrics(run) if "bits_per_character" in line]
+        lines = read_metrics(run)
+        evaluated = [line for line in lines if "bits_per_character" in line]
         if not evaluated:
             raise InputError(
                 f"run: expected a run with an evaluation, got {run}: let it train longer"
             )
-        tokens = [line["tokens"] / 1e6 for line in evaluated]
-        bits = [line["bits_per_character"] for line in evaluated]
-        axes.plot(tokens, bits, marker="o", markersize=3, color=color)
-        axes.annotate(
-            f"{run.name}: {bits[-1]:.4f}",
-            (tokens[-1], bits[-1]),
-            xytext=(0, 10),
-            textcoords="offset points",
-            ha="right",
+        axes.plot(
+            [line["tokens"] / 1e6 for line in lines],
+            [line["training_bits_per_character"] for line in lines],
             color=color,
+            alpha=0.35,
+            linewidth=1,
+            label="the batch that it learns from",
         )
-        floor = evaluated[-1].get("floor", floor)
+        last = evaluated[-1]
+        axes.plot(
+            [line["tokens"] / 1e6 for line in evaluated],
+            [line["bits_per_character"] for line in evaluated],
+            "o",
+            markersize=5,
+            color=color,
+            label=f"{run.name}, text held out: {last['bits_per_character']:.4f} at the end",
+        )
+        floor = last.get("floor", floor)
     if floor is not None:
-        axes.axhline(floor, color=GRAY, linestyle="--", linewidth=1.5)
-        axes.annotate(
-            f"floor {floor:.4f}: the storyteller's own cost",
-            (0, floor),
-            xycoords=("axes fraction", "data"),
-            xytext=(6, -14),
-            textcoords="offset points",
-            color=GRAY,
-        )
+        name = f"floor, the storyteller's own cost: {floor:.4f}"
+        axes.axhline(floor, color=GRAY, linestyle="--", linewidth=1.5, label=name)
+    axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(FixedLocator([0.25, 0.5, 1, 2, 4]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
     axes.set_xlabel("million tokens read")
-    axes.set_ylabel("bits per character (log scale)")
-    axes.set_title("How surprised the model is by text it has not seen")
+    axes.set_ylabel("bits per character")
+    axes.set_title("The surprise falls as the model reads")
+    axes.legend()
     save_figure(figure, path)
 
 

@@ -52,7 +52,8 @@ def summarize(run: Path, state: RunState, model: GPT, data: Data, device: torch.
     draw_curves([run], run / CURVE)
     (run / SUMMARY).write_text(json.dumps(summary, indent=1))
     for text in texts[:3]:
-        print(f"\n  {text}")
+        verdict = "" if not score else "  [a story]" if text in told else "  [not a story]"
+        print(f"\n  {text}{verdict}")
     print(f"\n{table(summary)}\n\ncurve   {run / CURVE}\nfolder  {run}")
 
 

@@ -31,7 +31,7 @@ from phase_08.checkpoint import (
     save_checkpoint,
 )
 from phase_08.config import PRESETS, TrainConfig, make_parser, parse_run
-from phase_08.data import IGNORE, load_data, pad
+from phase_08.data import IGNORE, characters, load_data, pad
 from phase_08.device import choose_device
 from phase_08.evaluate import Evaluation, evaluate
 from phase_08.generate import sample_texts
@@ -95,9 +95,8 @@ class Trainer:
             self.optimizers = make_optimizers(self.model, config.optimizer)
         open_run(run)
 
-    def train_step(self, step: int) -> tuple[Tensor, Tensor, int]:
-        """Do one optimizer step; return the loss (nats), the gradient's length and the tokens."""
-        rows = self.data.batch(step)
+    def train_step(self, rows: list[list[int]], step: int) -> tuple[Tensor, Tensor]:
+        """Do one optimizer step; return the loss (nats per token) and the gradient's length."""
         inputs, targets = (part.to(self.device) for part in pad(rows, self.width))
         low = self.config.training.dtype == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
@@ -111,7 +110,7 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        return loss.detach(), norm, sum(len(row) - 1 for row in rows)
+        return loss.detach(), norm
 
     def evaluate(self, count: int) -> Evaluation:
         """Score the model on at most ``count`` held-out rows."""
@@ -147,7 +146,9 @@ class Trainer:
         )
 
         for step in range(self.state.step, training.steps):
-            loss, norm, tokens = self.train_step(step)
+            rows = self.data.batch(step)
+            loss, norm = self.train_step(rows, step)
+            tokens = sum(len(row) - 1 for row in rows)
             done, last = step + 1, step + 1 == training.steps
             seconds = time.monotonic() - begun
             self.state = replace(
@@ -156,19 +157,25 @@ class Trainer:
                 tokens=self.state.tokens + tokens,
                 seconds=seconds_before + seconds,
             )
-            measured = {"loss": loss.item(), "gradient_norm": norm.item()}
+            read = sum(characters(row, self.data.tokenizer) for row in rows)
+            measured = {
+                "loss": loss.item(),
+                "training_bits_per_character": loss.item() * tokens / math.log(2) / read,
+                "gradient_norm": norm.item(),
+            }
             if not math.isfinite(measured["loss"]):
                 raise InputError(
                     f"optimizer: expected a finite loss, got {measured['loss']} at step {done}: "
                     "choose a smaller optimizer.learning_rate (earlier checkpoints are still there)"
                 )
-            if done % training.evaluate_every == 0 or last:
+            evaluated = done % training.evaluate_every == 0 or last
+            if evaluated:
                 evaluation = self.evaluate(training.validation_stories)
                 measured |= describe(evaluation)
                 tqdm.write(progress_line(done, evaluation))
             if done % training.sample_every == 0 and not last:
                 self.show_sample(done)
-            if done % LOG_EVERY == 0 or last or len(measured) > 2:
+            if done % LOG_EVERY == 0 or evaluated:
                 metrics.write(step=done, tokens=self.state.tokens, **measured)
                 if board:
                     for name, value in measured.items():
