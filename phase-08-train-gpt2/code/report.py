@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from phase_08.run_folder import read_metrics
 from shared.errors import InputError, exits_with_sentence
@@ -56,8 +56,9 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
         axes.axhline(floor, color=GRAY, linestyle="--", linewidth=1.5, label=name)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(FixedLocator([0.25, 0.5, 1, 2, 4]))
+    axes.yaxis.set_major_locator(FixedLocator([0.25, 0.5, 1, 2, 4, 8]))
     axes.yaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
     axes.set_xlabel("million tokens read")
