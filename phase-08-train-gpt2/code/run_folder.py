@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from phase_08.checkpoint import checkpoints
 from phase_08.config import flatten
 from shared.errors import InputError
 
@@ -67,10 +66,13 @@ def check_same_run(run: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> 
 
 
 class Metrics:
-    """A line of JSON for every measurement, written at once."""
+    """A line of JSON for every measurement, written at once; TensorBoard gets them too if asked.
 
-    def __init__(self, run: Path, done: int) -> None:
-        """Open the log and drop what was measured after step ``done``, which is trained anew."""
+    What was measured after step ``done`` is dropped when the log is opened: it is trained anew.
+    """
+
+    def __init__(self, run: Path, done: int, tensorboard: bool = False) -> None:
+        self.board = _open_tensorboard(run) if tensorboard else None
         path = run / METRICS
         kept = [line for line in read_metrics(run) if line["step"] <= done]
         partial = path.with_suffix(".partial")
@@ -78,13 +80,31 @@ class Metrics:
         partial.rename(path)
         self.stream = path.open("a", buffering=1)
 
-    def write(self, **values: Any) -> None:
-        """Add a line."""
-        self.stream.write(json.dumps(values) + "\n")
+    def __enter__(self) -> "Metrics":
+        return self
 
-    def close(self) -> None:
-        """Close the log."""
+    def __exit__(self, *_: object) -> None:
         self.stream.close()
+        if self.board:
+            self.board.close()
+
+    def write(self, step: int, **values: float) -> None:
+        """Add a line."""
+        self.stream.write(json.dumps({"step": step, **values}) + "\n")
+        if self.board:
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
+
+
+def _open_tensorboard(run: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError(
+            "training.tensorboard: expected TensorBoard, got none: run "
+            "`make setup EXTRAS=torch,dev,tensorboard`, or leave the field out"
+        ) from None
+    return SummaryWriter(run / "tensorboard")
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
@@ -99,8 +119,3 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return lines
-
-
-def is_started(run: Path) -> bool:
-    """Whether the run has a checkpoint to go on from."""
-    return bool(checkpoints(run))

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +24,7 @@ from tqdm.auto import tqdm
 from phase_07.model import GPT
 from phase_08.checkpoint import (
     RunState,
+    checkpoints,
     load_model,
     load_training,
     newest_checkpoint,
@@ -40,7 +40,6 @@ from phase_08.run_folder import (
     Metrics,
     check_same_run,
     choose_run,
-    is_started,
     open_run,
 )
 from phase_08.summary import summarize
@@ -77,7 +76,7 @@ class Trainer:
         tokenizer = self.data.tokenizer
         sizes = replace(config.model, vocab_size=tokenizer.vocab_size)
         self.state = RunState(0, 0, 0.0, config.to_dict(), sizes)
-        if is_started(run):
+        if checkpoints(run):
             folder, warning = newest_checkpoint(run)
             if warning:
                 print(f"warning: {warning}", file=sys.stderr)
@@ -132,69 +131,60 @@ class Trainer:
                 "some, then give the same command again (earlier checkpoints are still there)"
             ) from None
 
+    def measured_step(self, step: int) -> dict[str, float]:
+        """Do one step on its batch, move the run's state on, and return what was measured."""
+        begun = time.monotonic()
+        rows = self.data.batch(step)
+        loss, norm = self.train_step(rows, step)
+        nats = loss.item()
+        if not math.isfinite(nats):
+            raise InputError(
+                f"optimizer: expected a finite loss, got {nats} at step {step + 1}: choose a "
+                "smaller optimizer.learning_rate (earlier checkpoints are still there)"
+            )
+        tokens = sum(len(row) - 1 for row in rows)
+        read = sum(characters(row, self.data.tokenizer) for row in rows)
+        self.state = replace(
+            self.state,
+            step=step + 1,
+            tokens=self.state.tokens + tokens,
+            seconds=self.state.seconds + time.monotonic() - begun,
+        )
+        return {
+            "tokens": self.state.tokens,
+            "loss": nats,
+            "training_bits_per_character": nats * tokens / math.log(2) / read,
+            "gradient_norm": norm.item(),
+        }
+
     def train(self, stop: "StopSignal") -> None:
         """Train from where the run is to its last step, or until ``stop`` is set."""
-        training = self.config.training
-        metrics = Metrics(self.run, self.state.step)
-        board = open_tensorboard(self.run) if training.tensorboard else None
-        bar = tqdm(total=training.steps, initial=self.state.step, unit="step", disable=None)
-        evaluation: Evaluation | None = None
-        begun, tokens_before, seconds_before = (
-            time.monotonic(),
-            self.state.tokens,
-            self.state.seconds,
-        )
+        training, done = self.config.training, self.state.step
+        bar = tqdm(total=training.steps, initial=done, unit="step", disable=None)
+        shown: dict[str, str] = {}
+        with Metrics(self.run, done, training.tensorboard) as metrics, bar:
+            for step in range(done, training.steps):
+                measured = self.measured_step(step)
+                done, last = step + 1, step + 1 == training.steps
 
-        for step in range(self.state.step, training.steps):
-            rows = self.data.batch(step)
-            loss, norm = self.train_step(rows, step)
-            tokens = sum(len(row) - 1 for row in rows)
-            done, last = step + 1, step + 1 == training.steps
-            seconds = time.monotonic() - begun
-            self.state = replace(
-                self.state,
-                step=done,
-                tokens=self.state.tokens + tokens,
-                seconds=seconds_before + seconds,
-            )
-            read = sum(characters(row, self.data.tokenizer) for row in rows)
-            measured = {
-                "loss": loss.item(),
-                "training_bits_per_character": loss.item() * tokens / math.log(2) / read,
-                "gradient_norm": norm.item(),
-            }
-            if not math.isfinite(measured["loss"]):
-                raise InputError(
-                    f"optimizer: expected a finite loss, got {measured['loss']} at step {done}: "
-                    "choose a smaller optimizer.learning_rate (earlier checkpoints are still there)"
-                )
-            evaluated = done % training.evaluate_every == 0 or last
-            if evaluated:
-                evaluation = self.evaluate(training.validation_stories)
-                measured |= describe(evaluation)
-                tqdm.write(progress_line(done, evaluation))
-            if done % training.sample_every == 0 and not last:
-                self.show_sample(done)
-            if done % LOG_EVERY == 0 or evaluated:
-                metrics.write(step=done, tokens=self.state.tokens, **measured)
-                if board:
-                    for name, value in measured.items():
-                        board.add_scalar(name, value, done)
+                if done % training.evaluate_every == 0 or last:
+                    evaluation = self.evaluate(training.validation_stories)
+                    measured |= describe(evaluation)
+                    tqdm.write(progress_line(done, evaluation))
+                if done % training.sample_every == 0 and not last:
+                    self.show_sample(done)
+                if done % LOG_EVERY == 0 or "bits_per_character" in measured:
+                    metrics.write(done, **measured)
 
-            speed = (self.state.tokens - tokens_before) / seconds
-            shown = {"loss": f"{measured['loss']:.3f}", "tok/s": f"{speed:,.0f}"}
-            if evaluation and evaluation.story_score:
-                shown["gap"] = f"{evaluation.story_score.gap:.4f}"
-            bar.set_postfix(shown, refresh=False)
-            bar.update()
-            if done % training.save_every == 0 or last or stop.signal_number:
-                self.save()
-            if stop.signal_number:
-                break
-        bar.close()
-        metrics.close()
-        if board:
-            board.close()
+                shown |= {"loss": f"{measured['loss']:.3f}"}
+                shown |= {"gap": f"{measured['gap']:.4f}"} if "gap" in measured else {}
+                shown |= {"tok/s": f"{self.state.tokens / self.state.seconds:,.0f}"}
+                bar.set_postfix(shown, refresh=False)
+                bar.update()
+                if done % training.save_every == 0 or last or stop.signal_number:
+                    self.save()
+                if stop.signal_number:
+                    return
 
     def show_sample(self, step: int) -> None:
         """Print what the model writes now, and whether it is a story."""
@@ -218,24 +208,6 @@ class StopSignal:
             os._exit(128 + number)
         self.signal_number = number
         tqdm.write("stopping after this step; once more stops at once")
-
-
-def open_tensorboard(run: Path) -> Any:
-    """Return a writer for TensorBoard.
-
-    Raises
-    ------
-    InputError
-        If TensorBoard is not installed.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise InputError(
-            "training.tensorboard: expected TensorBoard, got none: run "
-            "`make setup EXTRAS=torch,dev,tensorboard`, or leave the field out"
-        ) from None
-    return SummaryWriter(run / "tensorboard")
 
 
 def describe(evaluation: Evaluation) -> dict[str, float]:
