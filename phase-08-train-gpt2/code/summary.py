@@ -73,7 +73,7 @@ def table(summary: dict[str, Any]) -> str:
         share = summary["valid_stories"] / summary["samples"]
         rows += [
             ("floor", f"{summary['floor']:.4f} bits per character"),
-            ("gap", f"{summary['gap']:+.4f} ± {summary['standard_error']:.4f}"),
+            ("gap", f"{summary['gap']:+.5f} ± {summary['standard_error']:.5f}"),
             ("leak", "YES: below the floor by over 3 errors" if summary["leak"] else "none"),
             ("valid stories", f"{summary['valid_stories']} of {summary['samples']} ({share:.1%})"),
         ]

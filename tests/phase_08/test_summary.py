@@ -33,7 +33,7 @@ ON_STORIES = MEASURED | {
 
 def test_table_shows_every_measurement():
     shown = table(ON_STORIES)
-    for expected in ("1,234,567", "300 tokens/s", "0.7500 bits", "+0.5000 ± 0.0100", "none"):
+    for expected in ("1,234,567", "300 tokens/s", "0.7500 bits", "+0.50000 ± 0.01000", "none"):
         assert expected in shown
     assert "150 of 200 (75.0%)" in shown
     assert shown.count("probe:") == len(PHENOMENA)

@@ -142,8 +142,8 @@ def test_a_text_file_is_learned_without_a_floor(tmp_path):
     assert finished.returncode == 0, finished.stderr
     summary = json.loads((tmp_path / "book" / "summary.json").read_text())
     assert "floor" not in summary
-    metrics = read_metrics(tmp_path / "book")
-    assert metrics[-1]["bits_per_character"] < metrics[0]["bits_per_character"]
+    lines = [line for line in read_metrics(tmp_path / "book") if "bits_per_character" in line]
+    assert lines[-1]["bits_per_character"] < lines[0]["bits_per_character"]
 
     (tmp_path / "book" / "summary.json").unlink()
     book.write_text("Another text altogether, with other words in it.\n" * 60)
