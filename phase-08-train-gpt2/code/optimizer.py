@@ -2,7 +2,8 @@
 
 AdamW (Loshchilov & Hutter 2017, "Decoupled Weight Decay Regularization") moves each weight by
 itself. Muon looks at a matrix as a whole and makes its step equally strong in all directions. On
-the stories it reaches the same loss in fewer steps. Embeddings, norms and biases stay with AdamW.
+the stories it ends nearer to the floor after the same number of steps (the README has both).
+Embeddings, norms and biases stay with AdamW.
 """
 
 from torch import nn, optim
