@@ -124,6 +124,15 @@ def newest_checkpoint(run: Path) -> tuple[Path, str]:
     )
 
 
+def set_aside_newer(folder: Path) -> None:
+    """Rename the damaged checkpoints after this one, so that new ones can take their place."""
+    for newer in folder.parent.glob("step_*"):
+        if newer.name > folder.name:
+            aside = newer.with_name(f"damaged_{newer.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            newer.rename(aside)
+
+
 def damage(folder: Path) -> str:
     """Say what is wrong with a checkpoint; empty when every file is as it was written."""
     try:

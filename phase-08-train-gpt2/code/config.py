@@ -6,7 +6,6 @@ changes one field. Each group of fields belongs to the part of the trainer that 
 
 import difflib
 import math
-import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -204,10 +203,7 @@ def parse_run(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[TrainCo
             for name in flatten(_read_preset(Path(path))):
                 _check_field(name, fields, f"in {path}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            namespace = parser.parse_args(list(arguments))
-            made = parser.instantiate(namespace)
+        made = parser.instantiate(parser.parse_args(list(arguments)))
     except (ValueError, ArgumentError) as error:
         message = " ".join(str(error).split())
         raise InputError(f"{message} (see --help)") from None

@@ -24,7 +24,7 @@ PROBES = 100  # for each phenomenon
 
 def summarize(run: Path, state: RunState, model: GPT, data: Data, device: torch.device) -> None:
     """Measure the trained model, print the table and write the summary and the curve."""
-    print("\nmeasuring the trained model ...")
+    print("\nmeasuring the trained model ...", flush=True)
     width = model.config.block_size if device.type == "mps" else 0
     evaluation = evaluate(model, data, STORIES, device, width)
     summary: dict[str, Any] = {

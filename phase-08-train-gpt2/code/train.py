@@ -29,6 +29,7 @@ from phase_08.checkpoint import (
     load_training,
     newest_checkpoint,
     save_checkpoint,
+    set_aside_newer,
 )
 from phase_08.config import PRESETS, TrainConfig, make_parser, parse_run
 from phase_08.data import IGNORE, characters, load_data, pad
@@ -78,8 +79,6 @@ class Trainer:
         self.state = RunState(0, 0, 0.0, config.to_dict(), sizes)
         if checkpoints(run):
             folder, warning = newest_checkpoint(run)
-            if warning:
-                print(f"warning: {warning}", file=sys.stderr)
             self.model, saved_tokenizer, self.state = load_model(folder, self.device)
             check_same_run(run, self.state.config, config.to_dict())
             if saved_tokenizer.tokens != tokenizer.tokens:
@@ -89,6 +88,9 @@ class Trainer:
                 )
             self.optimizers = make_optimizers(self.model, config.optimizer)
             load_training(folder, self.optimizers)
+            if warning:
+                print(f"warning: {warning}", file=sys.stderr)
+                set_aside_newer(folder)
         else:
             self.model = GPT(sizes).to(self.device)
             self.optimizers = make_optimizers(self.model, config.optimizer)
@@ -200,8 +202,15 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.signal_number = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
+        self.before = {
+            number: signal.signal(number, self._handle)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def release(self) -> None:
+        """Let the signals act as they did before."""
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number:
@@ -239,11 +248,15 @@ def main() -> None:
     print(f"model       {trainer.model.n_parameters():,} parameters on {trainer.device.type}")
     print("Ctrl-C      saves; the same command goes on\n")
     trainer.train(stop)
-    if not stop.signal_number:
-        summarize(trainer.run, trainer.state, trainer.model, trainer.data, trainer.device)
+    stop.release()
     if stop.signal_number:
         print(f"\nsaved at step {trainer.state.step} in {run}; the same command goes on from there")
         raise SystemExit(128 + stop.signal_number)
+    try:
+        summarize(run, trainer.state, trainer.model, trainer.data, trainer.device)
+    except KeyboardInterrupt:
+        print(f"\nthe trained model is saved in {run}; the same command measures it")
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def read_arguments(words: Sequence[str]) -> tuple[TrainConfig, Path]:

@@ -166,6 +166,42 @@ def test_bad_input_ends_with_one_sentence(words, parts, tmp_path):
     assert_one_sentence(run_script(tmp_path, "train", *TINY, *words), *parts)
 
 
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_set_aside_and_the_result_is_the_same(unbroken, tmp_path):
+    start_and_interrupt(tmp_path, signal.SIGINT)
+    run = tmp_path / "runs" / "stories_5min"
+    newest = checkpoints(run)[-1]
+    content = (newest / "state.pt").read_bytes()
+    (newest / "state.pt").write_bytes(content[:-100])
+    assert len(checkpoints(run)) == 2
+    finished = run_script(tmp_path, "train", *TINY)
+    assert finished.returncode == 0, finished.stderr
+    assert f"warning: {newest.name}/state.pt is damaged: going on from step_" in finished.stderr
+    assert (newest.with_name(f"damaged_{newest.name}") / "state.pt").exists()
+    assert_same_run(unbroken[0] / "runs" / "stories_5min", run)
+
+
+@pytest.mark.slow
+def test_stopping_the_summary_loses_nothing(unbroken, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, CODE / "train.py", *TINY],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if "measuring" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "the same command measures it" in printed
+    finished = run_script(tmp_path, "train", *TINY)
+    assert finished.returncode == 0, finished.stderr
+    assert_same_run(unbroken[0] / "runs" / "stories_5min", tmp_path / "runs" / "stories_5min")
+    assert (tmp_path / "runs" / "stories_5min" / "summary.json").exists()
+
+
 def test_a_batch_can_be_learned_by_heart(tmp_path):
     trainer = Trainer(tiny_config(steps=500), tmp_path / "run")
     rows = trainer.data.batch(0)[:1]
@@ -203,7 +239,14 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, monkeypatch):
 
 
 def test_a_second_signal_ends_at_once(monkeypatch):
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    handlers = {signal.SIGINT: "int before", signal.SIGTERM: "term before"}
+    before = dict(handlers)
+
+    def install(number, handler):
+        old, handlers[number] = handlers[number], handler
+        return old
+
+    monkeypatch.setattr(signal, "signal", install)
     ended = []
     monkeypatch.setattr(os, "_exit", ended.append)
     stop = StopSignal()
@@ -211,3 +254,5 @@ def test_a_second_signal_ends_at_once(monkeypatch):
     assert (stop.signal_number, ended) == (signal.SIGTERM, [])
     stop._handle(signal.SIGINT, None)
     assert ended == [130]
+    stop.release()
+    assert handlers == before
