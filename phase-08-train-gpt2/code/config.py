@@ -95,7 +95,7 @@ class TrainingConfig:
     evaluate_every: int = 200
     """steps between evaluations"""
 
-    sample_every: int = 1000
+    sample_every: int = 400
     """steps between samples"""
 
     save_every: int = 500

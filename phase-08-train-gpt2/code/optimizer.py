@@ -1,9 +1,10 @@
 """How the weights move: AdamW for most of them, Muon for the matrices, and the learning rate.
 
 AdamW (Loshchilov & Hutter 2017, "Decoupled Weight Decay Regularization") moves each weight by
-itself. Muon looks at a matrix as a whole and makes its step equally strong in all directions. On
-the stories it ends nearer to the floor after the same number of steps (the README has both).
-Embeddings, norms and biases stay with AdamW.
+itself. Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") looks
+at a matrix as a whole and makes its step equally strong in all directions. On the stories it ends
+nearer to the floor after the same number of steps; the README has both results. Embeddings, norms
+and biases stay with AdamW.
 """
 
 from torch import nn, optim

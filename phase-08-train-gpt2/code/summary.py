@@ -24,7 +24,7 @@ PROBES = 100  # for each phenomenon
 
 def summarize(run: Path, state: RunState, model: GPT, data: Data, device: torch.device) -> None:
     """Measure the trained model, print the table and write the summary and the curve."""
-    print("\nmeasuring the trained model ...", flush=True)
+    print("\nmeasuring the trained model ...")
     width = model.config.block_size if device.type == "mps" else 0
     evaluation = evaluate(model, data, STORIES, device, width)
     summary: dict[str, Any] = {
@@ -51,7 +51,7 @@ def summarize(run: Path, state: RunState, model: GPT, data: Data, device: torch.
         }
     draw_curves([run], run / CURVE)
     (run / SUMMARY).write_text(json.dumps(summary, indent=1))
-    for text in texts[:3]:
+    for text in texts[:5]:
         verdict = "" if not score else "  [a story]" if text in told else "  [not a story]"
         print(f"\n  {text}{verdict}")
     print(f"\n{table(summary)}\n\ncurve   {run / CURVE}\nfolder  {run}")

@@ -6,6 +6,7 @@ field can be changed: ``--optimizer.learning_rate 3e-3``. Ctrl-C saves; the same
 Run ``python phase-08-train-gpt2/code/train.py --help`` to see every field.
 """
 
+import io
 import math
 import os
 import signal
@@ -240,6 +241,8 @@ def progress_line(step: int, evaluation: Evaluation) -> str:
 @exits_with_sentence
 def main() -> None:
     """Train from the command line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # show each line at once in a log file too
+        sys.stdout.reconfigure(line_buffering=True)
     config, run = read_arguments(sys.argv[1:])
     stop = StopSignal()
     trainer = Trainer(config, run)

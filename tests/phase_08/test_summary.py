@@ -58,4 +58,4 @@ def test_summary_is_written_and_says_what_was_measured(tmp_path, capsys):
     assert (tmp_path / CURVE).stat().st_size > 1000
     shown = capsys.readouterr().out
     assert table(summary) in shown
-    assert shown.count("[not a story]") == 3
+    assert shown.count("[not a story]") == 5
