@@ -13,7 +13,7 @@ setup: ## make .venv anew; EXTRAS=torch,dev,hf,tensorboard chooses what is in it
 	@rm -f .venv/.done
 	@$(MAKE) --no-print-directory .venv/.done
 
-train: .venv/.done ## train a small GPT on the stories in about five minutes; ARGS="--help" shows more
+train: .venv/.done ## train a small GPT on the stories in under five minutes; ARGS="--help" shows more
 	@.venv/bin/python phase-08-train-gpt2/code/train.py $(ARGS)
 
 test: .venv/.done ## run every test; ARGS="-m 'not slow'" leaves out the slow ones

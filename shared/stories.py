@@ -14,7 +14,7 @@ choice: every story has exactly one derivation, and its probability is the produ
 Since the probabilities are exact, the best possible score of a language model is known. Its
 average cost cannot be lower than the storyteller's own: that is the *floor*.
 
-The stories plant five things to learn, from easy to hard (see ``shared/probes.py``):
+The stories plant five things to learn, each of which ``shared/probes.py`` asks for:
 
 ========  ==================================================================================
 grammar   *an* owl, not *a* owl; wanted to *sing*, not wanted to *sang*
@@ -200,7 +200,7 @@ def tell_event(
     deeds = [f"{mood} " for mood in grammar.moods]
     action = narrator.choose([*transfers, *wishes, *deeds], after="")
     if action < len(transfers):
-        return other if subject == holder else subject
+        return 1 - holder
 
     wished = action < len(transfers) + len(wishes)
     forms = [verb if wished else past for verb, past in grammar.verbs]
