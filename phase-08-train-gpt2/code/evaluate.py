@@ -104,7 +104,7 @@ def main() -> None:
     print(f"validation     {evaluation.bits_per_character:.4f} bits per character")
     if score := evaluation.story_score:
         print(f"floor          {score.floor:.4f} bits per character")
-        print(f"gap            {score.gap:+.4f} ± {score.standard_error:.4f}")
+        print(f"gap            {score.gap:+.5f} ± {score.standard_error:.5f}")
         print(f"leak           {'YES' if score.leaks else 'none'}")
         for name, share in probe_accuracy(model, tokenizer, arguments.probes, device).items():
             print(f"probe {name:<8} {share:.0%}")
