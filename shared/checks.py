@@ -1,0 +1,117 @@
+"""Checks of what is given to a public function: what was expected, what came, what to do.
+
+Every phase calls these, so that a wrong shape ends where it begins, in one readable sentence, and
+not ten calls later as a broadcasting error or as a loss that is ``nan``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Shape = Sequence[int | str | None]
+
+
+def describe(shape: Shape) -> str:
+    """Write a shape as it is written in prose: ``(N, 2)``, and ``(…, C)`` for any leading axes."""
+    names = ["…" if size is None else str(size) for size in shape]
+    return f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
+
+
+def fits(shape: tuple[int, ...], expected: Shape) -> bool:
+    """Whether ``shape`` is one of those that ``expected`` describes; equal letters, equal sizes."""
+    sizes = list(expected)
+    if sizes and sizes[0] is None:
+        sizes = sizes[1:]
+        shape = shape[max(len(shape) - len(sizes), 0) :]
+    if len(shape) != len(sizes):
+        return False
+    letters: dict[str, int] = {}
+    return all(
+        size == (letters.setdefault(name, size) if isinstance(name, str) else name)
+        for size, name in zip(shape, sizes, strict=True)
+    )
+
+
+def check_array(name: str, value: ArrayLike, shape: Shape, remedy: str) -> NDArray[Any]:
+    """Return ``value`` as an array of finite numbers of the shape that is described.
+
+    Parameters
+    ----------
+    name
+        What the caller calls it.
+    value
+        Anything that NumPy makes numbers of. Whole numbers become float64; floats keep their type.
+    shape
+        A number is that size; a letter is any size, the same wherever the letter stands; a leading
+        ``None`` is any number of axes before the others.
+    remedy
+        What to do when it does not fit.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, if there are no entries, or if one is not a finite number.
+    """
+    expected = f"{name}: expected finite numbers of shape {describe(shape)}"
+    try:
+        array = np.asarray(value)
+        array = array if array.dtype.kind == "f" else array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{expected}, got {type(value).__name__}: {remedy}") from error
+    if not fits(array.shape, shape):
+        raise ValueError(f"{expected}, got shape {array.shape}: {remedy}")
+    if array.size == 0:
+        raise ValueError(f"{expected}, got no entries, shape {array.shape}: {remedy}")
+    if not np.isfinite(array).all():
+        count = int((~np.isfinite(array)).sum())
+        raise ValueError(
+            f"{expected}, got {count} of {array.size} that are nan or infinite: "
+            "look for a learning rate that is too large, or for a gap in the data"
+        )
+    return array
+
+
+def check_labels(name: str, value: ArrayLike, shape: Shape, n_classes: int) -> NDArray[np.int64]:
+    """Return ``value`` as class numbers, each from 0 to ``n_classes`` − 1.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, if there are no entries, or if one is not such a whole number.
+    """
+    expected = (
+        f"{name}: expected class numbers from 0 to {n_classes - 1} of shape {describe(shape)}"
+    )
+    try:
+        labels = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{expected}, got rows of unequal length: give one array") from error
+    if not fits(labels.shape, shape) or labels.size == 0:
+        raise ValueError(f"{expected}, got shape {labels.shape}: give one class per example")
+    if labels.dtype.kind not in "iub":
+        raise ValueError(f"{expected}, got {labels.dtype}: convert with .astype(int)")
+    if labels.min() < 0 or labels.max() >= n_classes:
+        raise ValueError(
+            f"{expected}, got {labels.min()} to {labels.max()}: "
+            "count classes from 0, or give the model one output more"
+        )
+    return labels.astype(np.int64)
+
+
+def check_number(name: str, value: float, low: float, high: float = np.inf) -> float:
+    """Return ``value`` if it is a finite number with ``low`` < value ≤ ``high``.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    number = np.asarray(value)
+    if number.shape != () or number.dtype.kind not in "fiu" or not low < number <= high:
+        limit = f"above {low:g}" if high == np.inf else f"above {low:g} and at most {high:g}"
+        raise ValueError(f"{name}: expected a number {limit}, got {value!r}: choose another")
+    if not np.isfinite(number):
+        raise ValueError(f"{name}: expected a finite number, got {value!r}: choose another")
+    return float(value)
