@@ -1,38 +1,51 @@
 """Initialization: how large the first weights must be for a signal to survive many layers.
 
-    zero      W = 0                                    every unit is the same unit, for ever
-    small     W normal, std 0.01                       each layer makes the signal smaller
-    Glorot    W normal, std √(2 / (inputs + outputs))  keeps it, if the bend is near a straight line
-    He        W normal, std √(2 / inputs)              keeps it through ReLU, which cuts half away
+    z = a @ W                      std(z) = std(W) · √inputs · (root mean square of a)
+    zero      W = 0
+    small     std(W) = 0.01
+    glorot    std(W) = √(2 / (inputs + outputs))
+    he        std(W) = √(2 / inputs)
 
-W has shape (inputs, outputs). z = x @ W sums ``inputs`` terms, so its variance is that of x times
-inputs · std². Twenty layers multiply twenty such factors: anything but 1 explodes or dies out.
+a (N, inputs) are the activations of a layer, W (inputs, outputs) the weights between it and the
+next; std is the standard deviation, how far numbers typically lie from their average. Each z is a sum
+of ``inputs`` random terms, and such a sum grows like √inputs. Weights of 1/√inputs undo that. ReLU
+then throws half of the signal away, and He's factor of 2 under the root puts it back.
 
-Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
-He et al. 2015, "Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet
-Classification". Derived in ``notes/initialization.md``. Run
+If a layer multiplies the signal by 0.1, twenty layers leave 10⁻²⁰ of it, and there is nothing to
+learn from. Zero is worse: all units of a layer compute the same, get the same blame, and stay twins
+for ever.
+
+Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks":
+they drew weights evenly from −√(6 / (inputs + outputs)) to +√(…), which has the same standard
+deviation as our bell curve. He et al. 2015, "Delving Deep into Rectifiers: Surpassing Human-Level
+Performance on ImageNet Classification": the factor for ReLU.
+
+Derived in ``notes/initialization.md``. Run
 ``python phase-01-neural-networks/code/initialization.py``.
 """
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import DTypeLike, NDArray
 
-from phase_01.activations import relu, tanh
+from phase_01.activations import Activation, relu, tanh
 from shared.plotting import BLUE, GRAY, GREEN, ORANGE
 from shared.script import finish, lesson_arguments
 
 Array = NDArray[Any]
 
-SCHEMES: dict[str, Callable[[int, int], float]] = {
-    "zero": lambda inputs, outputs: 0.0,
-    "small": lambda inputs, outputs: 0.01,
-    "glorot": lambda inputs, outputs: float(np.sqrt(2 / (inputs + outputs))),
-    "he": lambda inputs, outputs: float(np.sqrt(2 / inputs)),
-}
+SCHEMES = ("zero", "small", "glorot", "he")
+
+
+def check_count(name: str, value: int) -> None:
+    """Refuse what is not a whole number of at least 1."""
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(
+            f"{name}: expected a whole number of at least 1, got {value!r}: choose another"
+        )
 
 
 def initial_weights(
@@ -42,93 +55,131 @@ def initial_weights(
     rng: np.random.Generator,
     dtype: DTypeLike = np.float64,
 ) -> Array:
-    """Draw first weights of shape (inputs, outputs).
+    """Draw the first weights of a layer from a bell curve around 0.
 
     Parameters
     ----------
+    inputs, outputs
+        Numbers per example before and after the layer.
     scheme
-        One of "zero", "small", "glorot", "he".
+        How wide the curve is: ``"zero"``, ``"small"``, ``"glorot"`` or ``"he"``.
+    rng
+        Where the random numbers come from. ``"zero"`` draws none.
+    dtype
+        The precision of the weights.
+
+    Returns
+    -------
+    Array
+        W, (inputs, outputs).
 
     Raises
     ------
     ValueError
-        If the scheme is unknown or a size is below 1.
+        If a size is not a whole number of at least 1, or the scheme is not one of the four.
     """
-    if scheme not in SCHEMES:
-        raise ValueError(f"scheme: expected one of {', '.join(SCHEMES)}, got {scheme!r}")
-    if inputs < 1 or outputs < 1:
+    check_count("inputs", inputs)
+    check_count("outputs", outputs)
+    if scheme == "zero":
+        return np.zeros((inputs, outputs), dtype)
+    if scheme == "small":
+        std = 0.01
+    elif scheme == "glorot":
+        std = math.sqrt(2 / (inputs + outputs))
+    elif scheme == "he":
+        std = math.sqrt(2 / inputs)
+    else:
         raise ValueError(
-            f"inputs, outputs: expected at least 1 each, got {inputs} and {outputs}: "
-            "a layer needs something to mix and something to give"
+            f"scheme: expected one of {', '.join(SCHEMES)}, got {scheme!r}: "
+            "he suits ReLU, glorot suits tanh and sigmoid"
         )
-    std = SCHEMES[scheme](inputs, outputs)
-    return (std * rng.normal(size=(inputs, outputs))).astype(dtype)
+    return rng.normal(0, std, (inputs, outputs)).astype(dtype)
 
 
 def activation_statistics(
     scheme: str,
-    activation: Callable[[Array], Array],
+    activation: Activation,
+    depth: int,
+    width: int,
     rng: np.random.Generator,
-    depth: int = 20,
-    width: int = 100,
+    examples: int = 500,
 ) -> Array:
-    """Return how large the activations are after each layer, (depth,).
+    """Send random examples through many layers, and return how wide the signal is after each.
 
-    500 examples of standard normal numbers go through ``depth`` layers of ``width`` units. "How large"
-    is the root of the mean square.
+    Parameters
+    ----------
+    scheme
+        See `initial_weights`.
+    activation
+        The bend after each layer, such as ``relu``.
+    depth, width
+        How many layers, and how many units each has.
+    rng
+        Draws the examples (N, width), each number with standard deviation 1, and the weights.
+    examples
+        N.
+
+    Returns
+    -------
+    Array
+        The standard deviation of the activations after each layer, (depth,).
 
     Raises
     ------
     ValueError
-        If the scheme is unknown or a size is below 1.
+        As `initial_weights`, or if depth or examples is not a whole number of at least 1.
     """
-    a = rng.normal(size=(500, width))
-    sizes = []
-    for _ in range(depth):
+    check_count("depth", depth)
+    check_count("width", width)
+    check_count("examples", examples)
+    a = rng.normal(size=(examples, width))
+    stds = np.empty(depth)
+    for layer in range(depth):
         a = activation(a @ initial_weights(width, width, scheme, rng))
-        sizes.append(np.sqrt(np.mean(a**2)))
-    return np.array(sizes)
+        stds[layer] = a.std()
+    return stds
 
 
-def draw(statistics: dict[str, dict[str, Array]]) -> Figure:
-    """Draw the size of the activations against depth, for each bend and scheme."""
-    figure = Figure(figsize=(8, 3.6))
-    panels = figure.subplots(1, len(statistics), sharey=True)
-    colors = dict(zip(SCHEMES, (GRAY, ORANGE, GREEN, BLUE), strict=True))
-    for axes, (name, by_scheme) in zip(panels, statistics.items(), strict=True):
-        for scheme, sizes in by_scheme.items():
-            layers = np.arange(1, len(sizes) + 1)
-            if sizes.any():
-                axes.semilogy(layers, sizes, color=colors[scheme], label=scheme)
+def draw(curves: dict[str, dict[str, Array]]) -> Figure:
+    """Draw how wide the signal is after each layer, one panel for each activation."""
+    figure = Figure(figsize=(7, 3.6))
+    colors = dict(zip(SCHEMES, (GRAY, BLUE, GREEN, ORANGE), strict=True))
+    panels = figure.subplots(1, len(curves), sharey=True)
+    for axes, (name, schemes) in zip(panels, curves.items(), strict=True):
+        for scheme, stds in schemes.items():
+            layers = np.arange(1, len(stds) + 1)
+            if scheme == "zero":
+                axes.text(20, 3e-25, "zero: nothing, at any layer", color=GRAY, ha="right")
             else:
-                axes.plot([], [], color=colors[scheme], label=f"{scheme}: exactly 0")
-        axes.set_title(name)
-        axes.set_xlabel("layer")
+                axes.semilogy(layers, stds, ".-", color=colors[scheme], label=scheme)
+        axes.set_ylim(1e-26, 100)
         axes.set_xticks([1, 5, 10, 15, 20])
-    panels[0].set_ylabel("size of the activations")
-    panels[0].legend()
-    figure.suptitle("A signal through twenty layers", x=0.02, ha="left")
+        axes.set_xlabel("layer")
+        axes.set_title(name)
+    panels[0].set_ylabel("standard deviation")
+    panels[0].legend(loc="center left")
+    figure.suptitle("The right first weights carry a signal through 20 layers", x=0.07, ha="left")
     figure.tight_layout()
     return figure
 
 
 def main() -> None:
-    """Send a signal through twenty layers, four times with each bend."""
+    """Send one signal through 20 layers, with four kinds of first weights."""
     arguments = lesson_arguments(__doc__, __file__)
+    depth, width = 20, 100
 
-    statistics = {
-        name: {
-            scheme: activation_statistics(scheme, activation, np.random.default_rng(0))
-            for scheme in SCHEMES
-        }
-        for name, activation in (("tanh", tanh), ("ReLU", relu))
-    }
-    print("size of the activations (500, 100) after layer   1       5       10      20")
-    for name, by_scheme in statistics.items():
-        for scheme, sizes in by_scheme.items():
-            shown = "  ".join(f"{sizes[layer - 1]:6.0e}" for layer in (1, 5, 10, 20))
-            print(f"  {name:5} {scheme:37}  {shown}")
-    finish(draw(statistics), arguments)
+    print(f"500 examples {(500, width)} through {depth} layers W {(width, width)}")
+    print("standard deviation after layer        1        5       10       20")
+    curves: dict[str, dict[str, Array]] = {}
+    for name, activation in (("tanh", tanh), ("ReLU", relu)):
+        curves[name] = {}
+        for scheme in SCHEMES:
+            rng = np.random.default_rng(0)
+            stds = activation_statistics(scheme, activation, depth, width, rng)
+            curves[name][scheme] = stds
+            shown = "".join(f"{stds[layer - 1]:9.1g}" for layer in (1, 5, 10, 20))
+            print(f"  {name:6}{scheme:22}{shown}")
+    finish(draw(curves), arguments)
 
 
 if __name__ == "__main__":

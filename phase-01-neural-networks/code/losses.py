@@ -1,19 +1,22 @@
-"""Losses: one number for how wrong a model is, and the slope that says what to do about it.
+"""Losses: how wrong a prediction is, as one number, and its slope.
 
-    mean squared error      L = mean((ŷ − y)²)                        slope 2 (ŷ − y) / N
-    Huber                   (ŷ − y)² / 2 near, a straight line far    slope (ŷ − y) / N, at most δ / N
-    binary cross-entropy    L = mean(−ln of the right answer's p)     slope (σ(z) − y) / N
-    cross-entropy           L = mean(−ln softmax(z)_y)
+    squared error           L = mean(e²)                           slope 2 e / N
+    Huber                   L = mean(½ e² or δ (|e| − ½ δ))        slope clip(e, −δ, δ) / N
+    binary cross-entropy    L = mean(ln(1 + e⁻ᶻ) or ln(1 + eᶻ))    slope (σ(z) − y) / N
+    cross-entropy           L = mean(−ln softmax(z)_y)             slope (softmax(z) − one-hot(y)) / N
 
-ŷ are predicted numbers and y the right ones, both (N,): N examples. For yes or no, z (N,) are logits,
-p = σ(z) the probability of yes, and y is 0 or 1. For one of V classes, z is (N, V) and y (N,) holds
-class numbers. Every loss is an average, and the last two are surprise in nats. The slope has the
-shape of the prediction.
+For numbers: ŷ are predictions, y targets of the same shape, N how many, e = ŷ − y the errors. Huber
+is ½ e² where |e| ≤ δ and a straight line beyond, so that one wild target does not rule the rest.
 
-Losses with a logarithm start from the logits z, not from p. A probability that rounds to 0 would have
-no logarithm; from z, ln p can be had without p.
+For classes: z are logits, (N,) for two classes and (N, V) for V; y (N,) are the right ones, counted
+from 0. σ(z) is the probability of class 1, so the surprise is −ln σ(z) = ln(1 + e⁻ᶻ) for y = 1 and
+−ln(1 − σ(z)) = ln(1 + eᶻ) for y = 0. one-hot(y) (N, V) is 1 at the right class and 0 elsewhere.
+Cross-entropy is how surprised we are by the model's prediction, in nats.
 
-Derived in ``notes/likelihood.md``. Run ``python phase-01-neural-networks/code/losses.py``.
+The slope is ∂L/∂ŷ or ∂L/∂z: which direction makes the loss go up, for each prediction, and how fast.
+
+Huber 1964, "Robust Estimation of a Location Parameter". Derived in ``notes/likelihood.md``. Run
+``python phase-01-neural-networks/code/losses.py``.
 """
 
 from typing import Any
@@ -22,138 +25,183 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from phase_00.softmax import log_softmax
+from phase_00.softmax import log_softmax, softmax
 from phase_01.activations import sigmoid
 from shared.checks import check_array, check_labels, check_number
-from shared.plotting import BLUE, GREEN, ORANGE
+from shared.plotting import BLUE, GRAY, ORANGE
 from shared.script import finish, lesson_arguments
 
 Array = NDArray[Any]
 
 
 def errors(y_pred: ArrayLike, y: ArrayLike) -> Array:
-    """Return ŷ − y, checked: the broadcasting trap of phase 0 ends here."""
-    y_pred = check_array("y_pred", y_pred, ("N",), "give one number per example, try y_pred[:, 0]")
-    return y_pred - check_array("y", y, y_pred.shape, "give one target per prediction")
+    """Return ŷ − y, checked."""
+    y_pred = check_array("y_pred", y_pred, (None,), "give the model's numbers")
+    y = check_array("y", y, y_pred.shape, "predictions and targets have one shape; see .reshape")
+    return y_pred - y
 
 
 def mean_squared_error(y_pred: ArrayLike, y: ArrayLike) -> float:
-    """Return the average squared error of predictions (N,) for targets (N,).
+    """Return the average squared error of predictions and targets of the same shape.
 
     Raises
     ------
     ValueError
-        If the shapes are not (N,), there are no examples, or a number is not finite; so do all
-        functions here.
+        If the shapes differ, there are no entries, or one is not finite.
     """
     return float(np.mean(errors(y_pred, y) ** 2))
 
 
 def mean_squared_error_slope(y_pred: ArrayLike, y: ArrayLike) -> Array:
-    """Return the slope of `mean_squared_error` for each prediction, (N,)."""
+    """Return ∂L/∂ŷ = 2 (ŷ − y) / N, of the shape of the predictions."""
     error = errors(y_pred, y)
-    return 2 * error / len(error)
+    return 2 * error / error.size
 
 
 def huber(y_pred: ArrayLike, y: ArrayLike, delta: float = 1.0) -> float:
-    """Return the average Huber loss: squared within ``delta``, straight beyond.
+    """Return the average Huber loss: squared error for small errors, a straight line for large.
 
-    Huber 1964, "Robust Estimation of a Location Parameter".
+    Parameters
+    ----------
+    y_pred, y
+        Predictions and targets, of the same shape.
+    delta
+        The error from which on the loss is straight, above 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there are no entries, one is not finite, or delta is not above 0.
     """
-    size = np.abs(errors(y_pred, y))
-    check_number("delta", delta, 0)
-    return float(np.mean(np.where(size <= delta, size**2 / 2, delta * (size - delta / 2))))
+    error = errors(y_pred, y)
+    delta = check_number("delta", delta, 0)
+    inner = np.clip(error, -delta, delta)
+    return float(np.mean(inner * (error - inner / 2)))  # ½ e² inside, δ (|e| − ½ δ) outside
 
 
 def huber_slope(y_pred: ArrayLike, y: ArrayLike, delta: float = 1.0) -> Array:
-    """Return the slope of `huber` for each prediction, (N,): the error, cut off at ±``delta``."""
+    """Return ∂L/∂ŷ = clip(ŷ − y, −δ, δ) / N, of the shape of the predictions."""
     error = errors(y_pred, y)
-    check_number("delta", delta, 0)
-    return np.clip(error, -delta, delta) / len(error)
-
-
-def check_binary(z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """Return logits (N,) and answers 0 or 1 (N,), checked."""
-    z = check_array("z", z, ("N",), "give one logit per example, try z[:, 0]")
-    return z, check_labels("y", y, z.shape, 2)
+    delta = check_number("delta", delta, 0)
+    return np.clip(error, -delta, delta) / error.size
 
 
 def binary_cross_entropy(z: ArrayLike, y: ArrayLike) -> float:
-    """Return the average surprise, in nats, of logits z (N,) at the answers y (N,), 0 or 1.
+    """Return how surprised we are on average by the labels, in nats.
 
-    −ln σ(z) = ln(1 + e⁻ᶻ) for yes, and ln(1 + eᶻ) for no. The larger of 0 and the exponent is taken
-    out first, as in softmax, so nothing overflows.
+    Parameters
+    ----------
+    z
+        Logits of class 1, (N,).
+    y
+        The right classes, 0 or 1, (N,).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, there are no entries, a logit is not finite, or y is not 0 or 1.
     """
-    z, y = check_binary(z, y)
-    exponent = np.where(y == 1, -z, z)
-    return float(np.mean(np.maximum(exponent, 0) + np.log1p(np.exp(-np.abs(z)))))
+    z = check_array("z", z, ("N",), "give one logit per example")
+    y = check_labels("y", y, z.shape, 2)
+    return float(np.mean(np.logaddexp(0, np.where(y == 1, -z, z))))  # never leaves the logarithm
 
 
 def binary_cross_entropy_slope(z: ArrayLike, y: ArrayLike) -> Array:
-    """Return the slope of `binary_cross_entropy` for each logit, (N,): what we said minus truth."""
-    z, y = check_binary(z, y)
-    return (sigmoid(z) - y) / len(y)
+    """Return ∂L/∂z = (σ(z) − y) / N, (N,): what was predicted minus what was right."""
+    z = check_array("z", z, ("N",), "give one logit per example")
+    y = check_labels("y", y, z.shape, 2)
+    return (sigmoid(z) - y.astype(z.dtype)) / len(z)
 
 
 def cross_entropy(z: ArrayLike, y: ArrayLike) -> float:
-    """Return the average surprise, in nats, of logits z (N, V) at the classes y (N,).
+    """Return how surprised we are on average by the right classes, in nats.
 
-    Its slope is the first thing that phase 2 derives.
+    Parameters
+    ----------
+    z
+        Logits, (N, V).
+    y
+        The right classes, (N,), each from 0 to V − 1.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, there are no entries, a logit is not finite, or a class is not
+        one of the V.
     """
     z = check_array("z", z, ("N", "V"), "give one row of logits per example")
     y = check_labels("y", y, z.shape[:1], z.shape[1])
-    return float(-log_softmax(z)[np.arange(len(y)), y].mean())
+    return float(-np.mean(log_softmax(z)[np.arange(len(y)), y]))
+
+
+def cross_entropy_slope(z: ArrayLike, y: ArrayLike) -> Array:
+    """Return ∂L/∂z = (softmax(z) − one-hot(y)) / N, (N, V)."""
+    z = check_array("z", z, ("N", "V"), "give one row of logits per example")
+    y = check_labels("y", y, z.shape[:1], z.shape[1])
+    slope = softmax(z)
+    slope[np.arange(len(y)), y] -= 1
+    return slope / len(y)
 
 
 def draw() -> Figure:
-    """Draw the losses of one prediction against how wrong it is."""
-    figure = Figure(figsize=(7.5, 3.4))
-    numbers, answers = figure.subplots(1, 2)
-    error = np.linspace(-4, 4, 161)
-    numbers.plot(
-        error, [mean_squared_error([e], [0.0]) for e in error], color=BLUE, label="squared"
-    )
-    numbers.plot(error, [huber([e], [0.0]) for e in error], color=ORANGE, label="Huber, δ = 1")
-    numbers.set_ylim(0, 8)
-    numbers.set_xlabel("prediction − target")
-    numbers.set_ylabel("loss")
-    numbers.set_title("Huber forgives outliers")
-    numbers.legend(loc="upper center")
+    """Draw the losses of one prediction above, their slopes below."""
+    figure = Figure(figsize=(7, 4.6))
+    (top_left, top_right), (left, right) = figure.subplots(2, 2, sharex="col")
+    error = np.linspace(-4, 4, 321)
+    z = np.linspace(-6, 6, 321)
 
-    z = np.linspace(-6, 6, 161)
-    surprise = [binary_cross_entropy([v], [1]) for v in z]
-    answers.plot(z, surprise, color=GREEN, label="cross-entropy")
-    answers.plot(z, (sigmoid(z) - 1) ** 2, color=BLUE, label="squared error of σ(z)")
-    answers.set_xlabel("logit z; the right answer is yes")
-    answers.set_title("Squared error goes flat when sure and wrong")
-    answers.legend()
+    def each(function: Any, numbers: Array, target: Any) -> list[float]:
+        return [np.ravel(function([number], [target]))[0] for number in numbers]
+
+    for name, loss, slope, color in (
+        ("squared error", mean_squared_error, mean_squared_error_slope, BLUE),
+        ("Huber, δ = 1", huber, huber_slope, ORANGE),
+    ):
+        top_left.plot(error, each(loss, error, 0.0), color=color, label=name)
+        left.plot(error, each(slope, error, 0.0), color=color)
+    for y, color in ((1, ORANGE), (0, BLUE)):
+        loss_at, slope_at = binary_cross_entropy, binary_cross_entropy_slope
+        top_right.plot(z, each(loss_at, z, y), color=color, label=f"right answer {y}")
+        right.plot(z, each(slope_at, z, y), color=color)
+    for axes in (top_left, top_right):
+        axes.legend(fontsize=10)
+        axes.set_ylim(-0.3, 9)
+    top_left.set_title("numbers")
+    top_right.set_title("classes: binary cross-entropy")
+    top_left.set_ylabel("loss")
+    left.set_ylabel("slope")
+    left.set_xlabel("error ŷ − y")
+    right.set_xlabel("logit z")
+    for axes in (left, right):
+        axes.axhline(0, color=GRAY, linewidth=0.8)
     figure.tight_layout()
     return figure
 
 
 def main() -> None:
-    """Measure how wrong a few predictions are, and what each loss would do about them."""
+    """Let one wild target pull, measure surprise, and give a logit of 1000."""
     arguments = lesson_arguments(__doc__, __file__)
 
-    y_pred, y = np.array([2.5, 0.0, 11.0]), np.array([3.0, 0.0, 1.0])
-    print(f"predictions {y_pred}, targets {y}, shape {y.shape}; the last is an outlier")
-    print(
-        f"  squared {mean_squared_error(y_pred, y):7.3f}   slope {mean_squared_error_slope(y_pred, y).round(3)}"
-    )
-    print(f"  Huber   {huber(y_pred, y):7.3f}   slope {huber_slope(y_pred, y).round(3)}")
+    y = np.array([1.0, 2.0, 3.0, 50.0])
+    y_pred = np.full(4, 2.0)
+    print(f"targets {y}, predictions {y_pred}, shape {y.shape}")
+    print(f"  squared error {mean_squared_error(y_pred, y):g}")
+    print(f"    slope {mean_squared_error_slope(y_pred, y)}: the wild target pulls hardest")
+    print(f"  Huber         {huber(y_pred, y):g}")
+    print(f"    slope {huber_slope(y_pred, y)}: no target pulls harder than δ / N")
 
-    print("the right answer is yes (y = 1)")
-    for z in (2.0, 0.0, -10.0):
-        p = sigmoid(z)
-        print(
-            f"  logit {z:5.1f}, p = {p:.5f}: surprise {binary_cross_entropy([z], [1]):7.4f} nats,"
-            f" slope {binary_cross_entropy_slope([z], [1])[0]:+.4f};"
-            f" squared error's slope {2 * (p - 1) * p * (1 - p):+.4f}"
-        )
-    logits = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    print(
-        f"cross-entropy of logits {logits.shape}, classes [0, 2]: {cross_entropy(logits, [0, 2]):.4f} nats"
-    )
+    print("surprise in nats, right class 2 of 3")
+    for name, z in (
+        ("no idea", [0.0, 0.0, 0.0]),
+        ("sure and right", [0.0, 0.0, 5.0]),
+        ("sure and wrong", [5.0, 0.0, 0.0]),
+    ):
+        slope = cross_entropy_slope([z], [2])
+        print(f"  {name:14}  loss {cross_entropy([z], [2]):.4f}   slope {slope[0].round(4)}")
+    print(f"  no idea is ln 3 = {np.log(3):.4f}")
+
+    print(f"logit 1000, right class 0: surprise {binary_cross_entropy([1000.0], [0]):g} nats")
+    print(f"  −ln(1 − σ(1000)) would be −ln {1 - sigmoid(1000):g}, which is no number")
     finish(draw(), arguments)
 
 

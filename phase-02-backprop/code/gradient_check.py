@@ -244,7 +244,7 @@ class MeanInsteadOfSum(Linear):
     def backward(self, dL_da: ArrayLike) -> tuple[Array, Arrays]:
         """Return the right gradients, but for the bias."""
         dL_dx, grads = super().backward(dL_da)
-        return dL_dx, {"W": grads["W"], "b": np.mean(dL_da, axis=0)}
+        return dL_dx, {"W": grads["W"], "b": np.asarray(dL_da).mean(axis=0)}
 
 
 def draw(worst: dict[str, float], wrong: float) -> Figure:
