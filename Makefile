@@ -4,10 +4,10 @@ PYTHON ?= python3
 EXTRAS ?= torch,dev
 UV ?= $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup train test lint format figures bench lock clean
+.PHONY: help setup train test lint format figures notebooks bench lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv anew; EXTRAS=torch,dev,hf,tensorboard chooses what is in it
 	@rm -f .venv/.done
@@ -28,11 +28,18 @@ format: .venv/.done ## rewrite the code in the house format
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-figures: .venv/.done ## draw the README's curve again, from runs/stories_5min (make train first)
-	@.venv/bin/python phase-08-train-gpt2/code/report.py runs/stories_5min \
-		--out phase-08-train-gpt2/curve.png
+figures: .venv/.done ## draw every picture again; the README's curve needs runs/stories_5min (make train)
+	@set -e; for script in $$(grep -l '^def main' phase-0[0-5]*/code/*.py); do \
+		echo "$$script"; .venv/bin/python "$$script" > /dev/null; done
+	@test ! -d runs/stories_5min || .venv/bin/python phase-08-train-gpt2/code/report.py \
+		runs/stories_5min --out phase-08-train-gpt2/curve.png
 
-bench: .venv/.done ## compare the trainer's speed with a textbook loop's on this machine
+notebooks: .venv/.done ## run every notebook again and keep what it shows
+	@.venv/bin/python -m nbconvert --to notebook --execute --inplace --log-level WARN \
+		--ExecutePreprocessor.record_timing=False phase-*/code/*.ipynb
+
+bench: .venv/.done ## compare our MLP's speed with PyTorch's, and the trainer's with a textbook loop
+	@.venv/bin/python tests/phase_02/benchmark_mlp.py
 	@.venv/bin/python phase-08-train-gpt2/code/benchmark.py $(ARGS)
 
 # The CUDA libraries are left out: the torch wheel that needs them names their versions itself.

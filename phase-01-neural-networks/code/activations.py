@@ -5,8 +5,9 @@
     ReLU          z where z > 0, else 0                 slope 1 where z > 0, else 0
     leaky ReLU    z where z > 0, else s z               slope 1 where z > 0, else s
 
-z are numbers of any shape; each is bent on its own, so the result and the slope have the shape of z.
-The slope is the derivative: how fast the result moves when z moves a little. s is a small number.
+z are numbers of any shape; each is bent on its own, so the result and the slope have the shape of
+z. The slope is the derivative: how fast the result moves when z moves a little. s is a small
+number.
 
 Layers only multiply and add. Without a bend between them, two layers are one layer with other
 weights. But a bend also passes on less than it gets: what ripples through twenty sigmoids is

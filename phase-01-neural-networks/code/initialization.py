@@ -7,9 +7,9 @@
     he        std(W) = √(2 / inputs)
 
 a (N, inputs) are the activations of a layer, W (inputs, outputs) the weights between it and the
-next; std is the standard deviation, how far numbers typically lie from their average. Each z is a sum
-of ``inputs`` random terms, and such a sum grows like √inputs. Weights of 1/√inputs undo that. ReLU
-then throws half of the signal away, and He's factor of 2 under the root puts it back.
+next; std is the standard deviation, how far numbers typically lie from their average. Each z is a
+sum of ``inputs`` random terms, and such a sum grows like √inputs. Weights of 1/√inputs undo that.
+ReLU then throws half of the signal away, and He's factor of 2 under the root puts it back.
 
 If a layer multiplies the signal by 0.1, twenty layers leave 10⁻²⁰ of it, and there is nothing to
 learn from. Zero is worse: all units of a layer compute the same, get the same blame, and stay twins

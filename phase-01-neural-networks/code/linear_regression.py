@@ -12,7 +12,8 @@ together is a product of e^(−(ŷ − y)² / 2σ²), σ the width of the noise.
 minus the sum of the squares. The line that makes what we saw most likely is the one with the
 smallest squared error.
 
-Derived in ``notes/likelihood.md``. Run ``python phase-01-neural-networks/code/linear_regression.py``.
+Derived in ``notes/likelihood.md``. Run ``python
+phase-01-neural-networks/code/linear_regression.py``.
 """
 
 from typing import Any

@@ -5,12 +5,12 @@
     ∂L/∂w = xᵀ @ (p − y) / N                   ∂L/∂b = mean(p − y)
 
 x is (N, n): N examples of n numbers; w (n,), b a number; z and p are (N,); y (N,) is 0 or 1. The
-perceptron says yes or no. Its answer jumps, so it has no slope to follow. A sigmoid makes the jump a
-slope, and every nudge of a weight shows.
+perceptron says yes or no. Its answer jumps, so it has no slope to follow. A sigmoid makes the jump
+a slope, and every nudge of a weight shows.
 
 Why cross-entropy? The probability of all right answers together is the product of each one's p. Its
-logarithm is a sum, and the average with a minus sign is L: the weights with the smallest loss are the
-ones that make what we saw most likely.
+logarithm is a sum, and the average with a minus sign is L: the weights with the smallest loss are
+the ones that make what we saw most likely.
 
 Derived in ``notes/likelihood.md``. Run
 ``python phase-01-neural-networks/code/logistic_regression.py``.
@@ -88,7 +88,7 @@ def fit(
 
 
 def two_clouds(count: int, rng: np.random.Generator) -> tuple[Array, NDArray[np.int64]]:
-    """Return ``count`` points of each of two overlapping clouds, (2 count, 2), and their classes."""
+    """Return points of two overlapping clouds, (2 count, 2), and their classes."""
     centers = np.repeat([[-1.0, -0.5], [1.0, 0.5]], count, axis=0)
     return centers + rng.normal(size=centers.shape), np.repeat([0, 1], count)
 

@@ -1,9 +1,9 @@
 """Losses: how wrong a prediction is, as one number, and its slope.
 
-    squared error           L = mean(e²)                           slope 2 e / N
-    Huber                   L = mean(½ e² or δ (|e| − ½ δ))        slope clip(e, −δ, δ) / N
-    binary cross-entropy    L = mean(ln(1 + e⁻ᶻ) or ln(1 + eᶻ))    slope (σ(z) − y) / N
-    cross-entropy           L = mean(−ln softmax(z)_y)             slope (softmax(z) − one-hot(y)) / N
+    squared error           L = mean(e²)                           slope 2 e / N Huber
+    L = mean(½ e² or δ (|e| − ½ δ))        slope clip(e, −δ, δ) / N binary cross-entropy    L =
+    mean(ln(1 + e⁻ᶻ) or ln(1 + eᶻ))    slope (σ(z) − y) / N cross-entropy           L = mean(−ln
+    softmax(z)_y)             slope (softmax(z) − one-hot(y)) / N
 
 For numbers: ŷ are predictions, y targets of the same shape, N how many, e = ŷ − y the errors. Huber
 is ½ e² where |e| ≤ δ and a straight line beyond, so that one wild target does not rule the rest.
@@ -13,7 +13,8 @@ from 0. σ(z) is the probability of class 1, so the surprise is −ln σ(z) = ln
 −ln(1 − σ(z)) = ln(1 + eᶻ) for y = 0. one-hot(y) (N, V) is 1 at the right class and 0 elsewhere.
 Cross-entropy is how surprised we are by the model's prediction, in nats.
 
-The slope is ∂L/∂ŷ or ∂L/∂z: which direction makes the loss go up, for each prediction, and how fast.
+The slope is ∂L/∂ŷ or ∂L/∂z: which direction makes the loss go up, for each prediction, and how
+fast.
 
 Huber 1964, "Robust Estimation of a Location Parameter". Derived in ``notes/likelihood.md``. Run
 ``python phase-01-neural-networks/code/losses.py``.

@@ -5,19 +5,20 @@
     a_l = bend(z_l)             same shape; the last layer does not bend
     output = z_last             (N, sizes[-1])
 
-N is the number of examples, W_l (sizes[l−1], sizes[l]) and b_l (sizes[l],) the weights and biases of
-layer l. Without the bend all layers together are one matrix, and one line is all they can draw.
+N is the number of examples, W_l (sizes[l−1], sizes[l]) and b_l (sizes[l],) the weights and biases
+of layer l. Without the bend all layers together are one matrix, and one line is all they can draw.
 
 With ReLU every unit bends the output along one line, its hinge. With one input, H units make a
 polyline with up to H corners; put the corners on a curve and you can follow it as closely as you
-like. That is universal approximation, by hand. It says that good weights exist. How to find them, and
-how many units are needed, it does not say.
+like. That is universal approximation, by hand. It says that good weights exist. How to find them,
+and how many units are needed, it does not say.
 
 Cybenko 1989, "Approximation by Superpositions of a Sigmoidal Function". Worked by hand in
 ``notes/universal_approximation.md``. Run ``python phase-01-neural-networks/code/mlp.py``.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class MLP:
     ) -> None:
         if len(sizes) < 2:
             raise ValueError(f"sizes: expected input and output at least, got {list(sizes)}")
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         self.weights = [initial_weights(inputs, outputs, scheme, rng) for inputs, outputs in pairs]
         self.biases = [np.zeros(outputs) for _, outputs in pairs]
         self.activation = activation
@@ -87,7 +88,7 @@ class MLP:
         return a @ self.weights[-1] + self.biases[-1]
 
     def parameters(self) -> list[Array]:
-        """Return the arrays themselves, W and b of each layer in turn: change them, and it learns."""
+        """Return W and b of each layer in turn: the arrays themselves, so that they can be changed."""
         return [array for pair in zip(self.weights, self.biases, strict=True) for array in pair]
 
     def n_parameters(self) -> int:
@@ -98,8 +99,8 @@ class MLP:
 def follow_curve(curve: Callable[[Array], Array], units: int) -> MLP:
     """Set the weights of a network 1–``units``–1 by hand so that it follows a curve on 0…1.
 
-    The hinges stand evenly from 0 on. The first piece gets the slope of the curve's first chord; each
-    further hinge adds what the slope changes there.
+    The hinges stand evenly from 0 on. The first piece gets the slope of the curve's first chord;
+    each further hinge adds what the slope changes there.
 
     Raises
     ------
@@ -167,7 +168,7 @@ def draw(units: list[int]) -> Figure:
 
 
 def main() -> None:
-    """Look at the shapes inside, take the bend away, and follow a curve with more and more hinges."""
+    """Look at the shapes inside, take the bend away, and follow a curve with hinges."""
     arguments = lesson_arguments(__doc__, __file__)
     rng = np.random.default_rng(0)
 

@@ -3,18 +3,18 @@
     answer    1 if x · w + b > 0, else 0
     rule      w ← w + (y − answer) x        b ← b + (y − answer)
 
-x is one example, (n,); w the weights, (n,); b the bias, a number; y the right answer, 0 or 1. Where the
-vote is 0 lies a straight line (for n = 2): the boundary. An answer that is right changes nothing. A
-wrong one moves the line towards the right side of x.
+x is one example, (n,); w the weights, (n,); b the bias, a number; y the right answer, 0 or 1. Where
+the vote is 0 lies a straight line (for n = 2): the boundary. An answer that is right changes
+nothing. A wrong one moves the line towards the right side of x.
 
-If some line separates the two answers, the rule finds one after finitely many mistakes. XOR has none.
-Suppose one had. At (0, 0) the vote must not pass: b ≤ 0. At (1, 0) and (0, 1) it must: w₁ + b > 0 and
-w₂ + b > 0. Added: w₁ + w₂ + 2b > 0, so w₁ + w₂ + b > −b ≥ 0, and the vote passes at (1, 1), where it
-must not.
+If some line separates the two answers, the rule finds one after finitely many mistakes. XOR has
+none. Suppose one had. At (0, 0) the vote must not pass: b ≤ 0. At (1, 0) and (0, 1) it must: w₁ + b
+> 0 and w₂ + b > 0. Added: w₁ + w₂ + 2b > 0, so w₁ + w₂ + b > −b ≥ 0, and the vote passes at (1, 1),
+where it must not.
 
 Rosenblatt 1958, "The perceptron: A probabilistic model for information storage and organization in
-the brain". Minsky & Papert 1969, "Perceptrons: An Introduction to Computational Geometry". Worked by
-hand in ``notes/perceptron.md``. Run ``python phase-01-neural-networks/code/perceptron.py``.
+the brain". Minsky & Papert 1969, "Perceptrons: An Introduction to Computational Geometry". Worked
+by hand in ``notes/perceptron.md``. Run ``python phase-01-neural-networks/code/perceptron.py``.
 """
 
 from dataclasses import dataclass
@@ -71,8 +71,8 @@ class Training:
 def train(x: ArrayLike, y: ArrayLike, epochs: int) -> Training:
     """Apply the rule to one example after the other until an epoch makes no mistake.
 
-    An epoch is one pass over all examples. The examples come one at a time because that is the rule:
-    each mistake changes the weights with which the next example is judged.
+    An epoch is one pass over all examples. The examples come one at a time because that is the
+    rule: each mistake changes the weights with which the next example is judged.
 
     Parameters
     ----------

@@ -4,9 +4,9 @@
     then for each of them:    θ_i ← θ_i − η ∂L/∂θ_i
 
 θ are all weights and biases, P numbers together; L is the loss, a number; h is the nudge and η the
-learning rate. This is gradient descent with the slopes of phase 0. Turn each knob of the mixing board
-a little, listen whether the sound gets better, turn it back; when all knobs have been tried, move
-them all.
+learning rate. This is gradient descent with the slopes of phase 0. Turn each knob of the mixing
+board a little, listen whether the sound gets better, turn it back; when all knobs have been tried,
+move them all.
 
 One step listens P + 1 times, and each time the whole network runs, which takes about P
 multiplications for every example. So the work of one step grows with P². Ten times the knobs take a
@@ -177,10 +177,10 @@ def main() -> None:
     print("one step of nudging, 64 examples (times are this machine's)")
     for parameters, seconds in measured:
         print(f"  {int(parameters):>9,} parameters  {seconds:12.4f} s")
-    far, slope = extrapolate(*measured.T, GPT2_PARAMETERS)
+    far, slope = extrapolate(measured[:, 0], measured[:, 1], GPT2_PARAMETERS)
     print(f"  time grows as parameters^{slope:.2f} at the end; counting says 2")
     print(f"  {GPT2_PARAMETERS:,} parameters: {far / YEAR:.1f} years for one step")
-    finish(draw(*measured.T), arguments)
+    finish(draw(measured[:, 0], measured[:, 1]), arguments)
 
 
 if __name__ == "__main__":

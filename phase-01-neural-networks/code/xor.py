@@ -11,8 +11,9 @@ is enough: the last unit is a perceptron that sees h and not x.
 With ReLU instead of steps the same folding needs no jumps, so that it has slopes to learn by:
 h₁ = ReLU(x₁ + x₂), h₂ = ReLU(x₁ + x₂ − 1), answer h₁ − 2 h₂.
 
-Minsky & Papert 1969, "Perceptrons: An Introduction to Computational Geometry", showed what one layer
-cannot do. Worked by hand in ``notes/xor.md``. Run ``python phase-01-neural-networks/code/xor.py``.
+Minsky & Papert 1969, "Perceptrons: An Introduction to Computational Geometry", showed what one
+layer cannot do. Worked by hand in ``notes/xor.md``. Run ``python
+phase-01-neural-networks/code/xor.py``.
 """
 
 from typing import Any

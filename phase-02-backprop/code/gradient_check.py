@@ -1,15 +1,16 @@
-"""The gradient check: is a backward pass the derivative of its forward pass?
+"""The gradient check: whether a backward pass is the derivative of its forward pass.
 
     (L(x + h) − L(x − h)) / (2h)    for every entry of every input and parameter, against dL_dx
     error = ‖a − b‖ / (‖a‖ + ‖b‖)   one number per array: 0 when equal, 1 when unrelated
 
 x stands for each array in turn, h = 1e-5 is the step, a and b are the gradient by backward and the
-one by nudging, both of the shape of x. In float64 the V-curve of phase 0 leaves an error near 1e-10;
-a wrong backward pass gives 1e-3 or more. Anything below 1e-7 passes.
+one by nudging, both of the shape of x. In float64 the V-curve of phase 0 leaves an error near
+1e-10; a wrong backward pass gives 1e-3 or more. Anything below 1e-7 passes.
 
-A layer gives an array, not a loss. L = Σ c ⊙ output makes one number of it, with random weights c of
-the shape of the output, so that backward starts from dL_da = c. With c = 1 everywhere, mistakes that
-cancel in a sum would pass. Parameters are random too: a bias that is 0 hides what is done to it.
+A layer gives an array, not a loss. L = Σ c ⊙ output makes one number of it, with random weights c
+of the shape of the output, so that backward starts from dL_da = c. With c = 1 everywhere, mistakes
+that cancel in a sum would pass. Parameters are random too: a bias that is 0 hides what is done to
+it.
 
 Baydin et al. 2018, "Automatic Differentiation in Machine Learning: a Survey". Derived in
 ``notes/gradient_check.md``. Run ``python phase-02-backprop/code/gradient_check.py``.

@@ -9,11 +9,12 @@
 
 x is (…, inputs), W (inputs, outputs), b (outputs,), z and a (…, outputs); ⊙ multiplies entry by
 entry. dL_dz is the gradient of the loss with respect to z, of the shape of z: which direction makes
-the loss go down, and how fast. The leading axes … are examples, as many as come at once, and no loop
-runs over them.
+the loss go down, and how fast. The leading axes … are examples, as many as come at once, and no
+loop runs over them.
 
-`forward` keeps what `backward` needs and nothing else. `backward` takes the blame for the output and
-returns the blame for the input and for each parameter, freshly made: whoever calls adds them up.
+`forward` keeps what `backward` needs and nothing else. `backward` takes the blame for the output
+and returns the blame for the input and for each parameter, freshly made: whoever calls adds them
+up.
 
 Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors". Derived in
 ``notes/linear_layer.md``. Run ``python phase-02-backprop/code/layers.py``.
@@ -216,7 +217,7 @@ class Dropout(Layer):
 
 
 class Sequential(Layer):
-    """Layers in a row. Parameters are named by their layer: ``0.W``, ``0.b``, ``2.W`` …"""
+    """Layers in a row; parameters are named by their place: ``0.W``, ``0.b``, ``2.W``."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         if not layers:

@@ -4,8 +4,8 @@
     softmax cross-entropy    L = mean(−ln softmax(z)_y)     dL_dz = (p − one-hot(y)) / N
 
 ŷ and y are numbers of the same shape. z are logits, (…, V), p = softmax(z), y the right class of
-each of the N examples, (…), from 0 to V − 1; one-hot(y) is 1 at the right class and 0 elsewhere. L is
-a single number; cross-entropy is how surprised we are by the model's prediction, in nats.
+each of the N examples, (…), from 0 to V − 1; one-hot(y) is 1 at the right class and 0 elsewhere. L
+is a single number; cross-entropy is how surprised we are by the model's prediction, in nats.
 
 Softmax and the logarithm belong together. Apart, a probability that rounds to 0 has no logarithm,
 and its slope divides by 0. Together their slope is p − y: what was predicted minus what was right.

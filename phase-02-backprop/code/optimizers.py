@@ -7,11 +7,11 @@
                m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)             at step t = 1, 2, …
     AdamW      as Adam, and before it                            θ ← θ − η λ θ
 
-θ, g, u, m and v have the shape of the parameter; all operations go entry by entry. η is the learning
-rate. u is a velocity: what the last steps have in common grows, what flips its sign cancels. v
-measures how large a parameter's gradients are; dividing by √v gives every parameter steps of about
-η. m̂ and v̂ correct for averages that began at 0. λ is the weight decay, and each β says how slowly
-an average forgets.
+θ, g, u, m and v have the shape of the parameter; all operations go entry by entry. η is the
+learning rate. u is a velocity: what the last steps have in common grows, what flips its sign
+cancels. v measures how large a parameter's gradients are; dividing by √v gives every parameter
+steps of about η. m̂ and v̂ correct for averages that began at 0. λ is the weight decay, and each β
+says how slowly an average forgets.
 
 Kingma & Ba 2014, "Adam: A Method for Stochastic Optimization". Loshchilov & Hutter 2017, "Decoupled
 Weight Decay Regularization". Worked by hand in ``notes/optimizers.md``. Run
@@ -309,7 +309,8 @@ def main() -> None:
 
     clipped, norm = clip_gradients({"W": np.array([[3.0, 4.0]]), "b": np.array([12.0])}, 1.0)
     print(
-        f"clipping to length 1: ‖g‖ was {norm:g}; W {clipped['W'].round(3)}, b {clipped['b'].round(3)}"
+        f"clipping to length 1: ‖g‖ was {norm:g}; "
+        f"W {clipped['W'].round(3)}, b {clipped['b'].round(3)}"
     )
     rates = [warmup_cosine(step, 100, 1.0, warmup=10) for step in (0, 9, 54, 99)]
     print(f"schedule at steps 0, 9, 54, 99 of 100: {np.round(rates, 3)}")

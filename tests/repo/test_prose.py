@@ -1,16 +1,19 @@
 """Prose is executed: Python blocks run, printed results are compared, links lead somewhere.
 
 A block fenced as `python` runs; an `output` block below it is what it prints. The blocks of one
-document share their names, from top to bottom.
+document share their names, from top to bottom. A `console` block shows the run of a lesson script,
+`$ .venv/bin/python phase-.../code/x.py`, and what it prints; `...` stands for what differs each time.
 """
 
 import contextlib
+import doctest
 import io
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from lessons import lessons, run
 from repository import ROOT, plant, tracked_files
 from sybil import Example
 from sybil.document import Document
@@ -51,6 +54,28 @@ def run_document(path: Path) -> None:
     document.namespace["__name__"] = path.stem
     for example in document.examples():
         example.evaluate()
+
+
+CONSOLE = re.compile(r"^```console\n\$ (?P<command>.*)\n(?P<shown>(?:.*\n)*?)```$", re.MULTILINE)
+COMMAND = re.compile(r"\.venv/bin/python (?P<script>phase-\S+/code/\w+\.py)")
+
+
+def console_problems(text: str) -> list[str]:
+    """Console blocks that show no run of a lesson script, or another output than it prints."""
+    problems = []
+    blocks = list(CONSOLE.finditer(text))
+    if len(blocks) != text.count("```console"):
+        problems.append("a console block begins with one line `$ command`")
+    for block in blocks:
+        command = COMMAND.fullmatch(block["command"])
+        if command is None or Path(command["script"]) not in lessons(ROOT):
+            problems.append(f"{block['command']}: not the command of a lesson script")
+            continue
+        printed = run(Path(command["script"])).output
+        same = doctest.OutputChecker().check_output
+        if not same(block["shown"], printed, doctest.ELLIPSIS):
+            problems.append(f"{block['command']}: prints\n{printed}")
+    return problems
 
 
 def fences(text: str) -> tuple[list[tuple[int, str, str]], str]:
@@ -129,6 +154,12 @@ def test_every_block_runs_and_prints_what_the_document_says(document, tmp_path, 
     run_document(ROOT / document)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_console_blocks_show_what_the_scripts_print(document):
+    assert console_problems((ROOT / document).read_text(encoding="utf-8")) == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_no_fence_escapes(document):
     assert escaping_fences(ROOT / document) == []
@@ -141,6 +172,24 @@ def test_no_link_is_broken(document):
 
 def block(language: str, *lines: str) -> str:
     return "\n".join(["", f"```{language}", *lines, "```", ""])
+
+
+SCRIPT = "phase-00-python-math/code/softmax.py"
+
+
+def test_planted_wrong_console_block_is_seen():
+    command = f"$ .venv/bin/python {SCRIPT}"
+    printed = run(Path(SCRIPT)).output.splitlines()
+    assert console_problems(block("console", command, *printed)) == []
+    timed = [printed[0][:12] + "...", *printed[1:]]
+    assert console_problems(block("console", command, *timed)) == []
+    for wrong in (
+        block("console", command, *printed[1:]),
+        block("console", command, *printed[:-1], "wrote nothing"),
+        block("console", "$ ls", "README.md"),
+        block("console", *printed),
+    ):
+        assert len(console_problems(wrong)) == 1
 
 
 def write(folder: Path, text: str) -> Path:

@@ -1,0 +1,145 @@
+"""Optimizers against their equations, number by number, and against steps worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from phase_02.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AdamW,
+    Momentum,
+    RMSProp,
+    clip_gradients,
+    warmup_cosine,
+)
+
+# Each rule once more, for a single number, straight from the equations: (θ, g, memory, t) → θ.
+
+
+def sgd(w, g, memory, t):
+    return w - 0.1 * g
+
+
+def momentum(w, g, memory, t):
+    memory["u"] = 0.9 * memory.get("u", 0) + g
+    return w - 0.1 * memory["u"]
+
+
+def rmsprop(w, g, memory, t):
+    memory["v"] = 0.9 * memory.get("v", 0) + 0.1 * g * g
+    return w - 0.1 * g / (math.sqrt(memory["v"]) + 1e-8)
+
+
+def adam(w, g, memory, t):
+    memory["m"] = 0.9 * memory.get("m", 0) + 0.1 * g
+    memory["v"] = 0.999 * memory.get("v", 0) + 0.001 * g * g
+    m_hat, v_hat = memory["m"] / (1 - 0.9**t), memory["v"] / (1 - 0.999**t)
+    return w - 0.1 * m_hat / (math.sqrt(v_hat) + 1e-8)
+
+
+def adamw(w, g, memory, t):
+    return adam(w - 0.1 * 0.1 * w, g, memory, t)
+
+
+RULES = {SGD: sgd, Momentum: momentum, RMSProp: rmsprop, Adam: adam, AdamW: adamw}
+
+
+@pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
+def test_steps_follow_the_equations(kind):
+    rng = np.random.default_rng(0)
+    params = {"W": rng.normal(size=(2, 3)), "b": rng.normal(size=3)}
+    expected = {name: array.copy() for name, array in params.items()}
+    memory = {name: [{} for _ in range(array.size)] for name, array in params.items()}
+    optimizer = kind(params, 0.1)
+    for t in range(1, 6):
+        grads = {name: rng.normal(size=array.shape) for name, array in params.items()}
+        optimizer.step(grads)
+        for name, array in expected.items():
+            rule = adam if kind is AdamW and name == "b" else RULES[kind]  # biases do not decay
+            for i, g in enumerate(grads[name].ravel().tolist()):
+                array.flat[i] = rule(array.flat[i], g, memory[name][i], t)
+    for name, array in params.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-12)
+    assert set(RULES) == set(OPTIMIZERS.values())
+
+
+def test_first_step_of_adam_is_the_learning_rate():
+    for size in (1e-3, 1.0, 1e3):
+        params = {"w": np.zeros(1)}
+        Adam(params, 0.01).step({"w": np.array([size])})
+        assert params["w"][0] == pytest.approx(-0.01, rel=1e-4)
+
+
+def test_params_move_in_place_and_stay_float32():
+    w = np.ones((2, 2), np.float32)
+    for kind in OPTIMIZERS.values():
+        optimizer = kind({"w": w}, 0.1)
+        optimizer.step({"w": np.ones((2, 2), np.float32)})
+        assert optimizer.params["w"] is w
+    assert w.dtype == np.float32
+    assert w.max() < 1
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+@pytest.mark.parametrize(
+    ("grads", "message"),
+    [
+        ({}, r"expected one for each of \['b', 'w'\], got \[\]"),
+        ({"w": np.ones(2), "c": np.ones(1)}, r"got \['c', 'w'\]"),
+        ({"w": np.ones(3), "b": np.ones(1)}, r"grads\['w'\]: .* \(2,\), got shape \(3,\)"),
+        ({"w": np.array([1, np.nan]), "b": np.ones(1)}, "nan"),
+    ],
+)
+def test_bad_gradients_move_nothing(kind, grads, message):
+    params = {"b": np.ones(1), "w": np.ones(2)}
+    with pytest.raises(ValueError, match=message):
+        kind(params, 0.1).step(grads)
+    assert all((array == 1).all() for array in params.values())
+
+
+@pytest.mark.parametrize("rate", [0, -1, np.nan, "fast"])
+def test_bad_learning_rate_is_refused(rate):
+    with pytest.raises(ValueError, match="learning_rate: expected a number above 0"):
+        SGD({}, rate)
+
+
+def test_clipping_by_hand():
+    grads = {"W": np.array([[3.0, 4.0]]), "b": np.array([12.0])}
+    clipped, norm = clip_gradients(grads, 6.5)
+    assert norm == 13  # 3² + 4² + 12² = 13²
+    np.testing.assert_allclose(clipped["W"], [[1.5, 2]])
+    np.testing.assert_allclose(clipped["b"], [6])
+    same, _ = clip_gradients(grads, 13)
+    assert same is grads
+
+
+@pytest.mark.parametrize(
+    ("grads", "max_norm", "message"),
+    [
+        ({}, 1.0, "expected at least one, got none"),
+        ({"w": np.array([np.nan])}, 1.0, "nan"),
+        ({"w": np.ones(2)}, 0.0, "max_norm: expected a number above 0"),
+    ],
+)
+def test_bad_clipping_is_refused(grads, max_norm, message):
+    with pytest.raises(ValueError, match=message):
+        clip_gradients(grads, max_norm)
+
+
+def test_schedule_by_hand():
+    rates = [warmup_cosine(step, 7, 1.0, warmup=2, low=0.2) for step in range(7)]
+    # up in halves; then five steps along half a cosine from 1 to 0.2, the middle one at 0.6
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[4] == pytest.approx(0.6)
+    assert rates[6] == pytest.approx(0.2)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert warmup_cosine(0, 1, 1.0) == 1
+
+
+@pytest.mark.parametrize(("step", "steps", "warmup"), [(-1, 5, 0), (5, 5, 0), (0, 5, 5), (0, 0, 0)])
+def test_bad_schedules_are_refused(step, steps, warmup):
+    with pytest.raises(ValueError, match="give more steps"):
+        warmup_cosine(step, steps, 1.0, warmup)

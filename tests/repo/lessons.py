@@ -1,0 +1,66 @@
+"""Runs of the lesson scripts of phases 0-5: once each, however many tests look at the result."""
+
+import functools
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from repository import PHASES, ROOT, syntax_tree, tracked_files
+
+LESSON_PHASES = tuple(PHASES.values())[:6]
+
+
+def lessons(root: Path) -> list[Path]:
+    """The scripts of phases 0-5: modules that have a `main()`."""
+    return [
+        file
+        for file in tracked_files(root, ".py")
+        if file.parts[0] in LESSON_PHASES
+        and any(getattr(node, "name", None) == "main" for node in syntax_tree(root / file).body)
+    ]
+
+
+def committed_pictures(root: Path) -> list[Path]:
+    """The pictures of phases 0-5 that git tracks."""
+    return [file for file in tracked_files(root, ".png") if file.parts[0] in LESSON_PHASES]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a script printed, drew, and took."""
+
+    status: int
+    output: str
+    errors: str
+    pictures: dict[Path, Path]  # where the repository has it: where this run put it
+    seconds: float  # of CPU time
+
+
+@functools.cache
+def run(script: Path) -> Run:
+    """Run a lesson on one core, in an empty folder; what it writes stays out of the repository."""
+    folder = Path(tempfile.mkdtemp())
+    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.run(
+        [sys.executable, "-W", "error", ROOT / script, "--out", folder / f"{script.stem}.png"],
+        cwd=folder,
+        env=os.environ | threads,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    figures = Path(script.parts[0], "figures")
+    return Run(
+        status=process.returncode,
+        output=process.stdout.replace("wrote ", f"wrote {figures}/"),
+        errors=process.stderr,
+        pictures={figures / file.name: file for file in sorted(folder.glob("*.png"))},
+        seconds=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+    )
