@@ -7,9 +7,11 @@
     he        std(W) = √(2 / inputs)
 
 a (N, inputs) are the activations of a layer, W (inputs, outputs) the weights between it and the
-next; std is the standard deviation, how far numbers typically lie from their average. Each z is a
-sum of ``inputs`` random terms, and such a sum grows like √inputs. Weights of 1/√inputs undo that.
-ReLU then throws half of the signal away, and He's factor of 2 under the root puts it back.
+next, z (N, outputs) the sums; std is the standard deviation, how far numbers typically lie from
+their average. Each z is a sum of ``inputs`` random terms, and such a sum grows like √inputs.
+Weights of 1/√inputs undo that. ReLU then throws half of the signal away, and He's factor of 2 under
+the root puts it back. tanh squeezes what is large, so under Glorot's weights its signal sinks, but
+slowly.
 
 If a layer multiplies the signal by 0.1, twenty layers leave 10⁻²⁰ of it, and there is nothing to
 learn from. Zero is worse: all units of a layer compute the same, get the same blame, and stay twins
@@ -177,7 +179,7 @@ def main() -> None:
             rng = np.random.default_rng(0)
             stds = activation_statistics(scheme, activation, depth, width, rng)
             curves[name][scheme] = stds
-            shown = "".join(f"{stds[layer - 1]:9.1g}" for layer in (1, 5, 10, 20))
+            shown = "".join(f"{stds[layer - 1]:9.2g}" for layer in (1, 5, 10, 20))
             print(f"  {name:6}{scheme:22}{shown}")
     finish(draw(curves), arguments)
 

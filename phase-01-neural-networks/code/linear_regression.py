@@ -12,8 +12,8 @@ together is a product of e^(−(ŷ − y)² / 2σ²), σ the width of the noise.
 minus the sum of the squares. The line that makes what we saw most likely is the one with the
 smallest squared error.
 
-Derived in ``notes/likelihood.md``. Run ``python
-phase-01-neural-networks/code/linear_regression.py``.
+Derived in ``notes/likelihood.md``. Run
+``python phase-01-neural-networks/code/linear_regression.py``.
 """
 
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from phase_01.initialization import check_count
 from phase_01.losses import mean_squared_error, mean_squared_error_slope
 from shared.checks import check_array, check_number
 from shared.plotting import BLUE, GRAY, ORANGE
@@ -36,13 +37,14 @@ def check_points(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     return x, check_array("y", y, x.shape, "give one target per point")
 
 
-def predict(x: Array, w: float, b: float) -> Array:
+def predict(x: ArrayLike, w: float, b: float) -> Array:
     """Return the line's heights ŷ (N,) at x (N,)."""
-    return x * w + b
+    return check_array("x", x, ("N",), "give one number per point") * w + b
 
 
-def gradient(x: Array, y: Array, w: float, b: float) -> tuple[float, float]:
+def gradient(x: ArrayLike, y: ArrayLike, w: float, b: float) -> tuple[float, float]:
     """Return ∂L/∂w and ∂L/∂b: the ripple from ŷ to the loss, times the ripple from w or b to ŷ."""
+    x, y = check_points(x, y)
     dL_dy_pred = mean_squared_error_slope(predict(x, w, b), y)  # (N,)
     # ŷ = x w + b: a nudge of w moves ŷ by x, a nudge of b moves it by 1
     return float(dL_dy_pred @ x), float(dL_dy_pred.sum())
@@ -50,6 +52,13 @@ def gradient(x: Array, y: Array, w: float, b: float) -> tuple[float, float]:
 
 def fit(x: ArrayLike, y: ArrayLike, learning_rate: float, steps: int) -> Array:
     """Find w and b by gradient descent from 0.
+
+    Parameters
+    ----------
+    x, y
+        The points, (N,) and (N,).
+    learning_rate, steps
+        How far each step goes, above 0, and how many there are, at least 1.
 
     Returns
     -------
@@ -59,10 +68,12 @@ def fit(x: ArrayLike, y: ArrayLike, learning_rate: float, steps: int) -> Array:
     Raises
     ------
     ValueError
-        If there are no points, a number is not finite, or the learning rate is not above 0.
+        If there are no points, a number is not finite, the learning rate is not above 0, or steps
+        is not a whole number of at least 1.
     """
     x, y = check_points(x, y)
     check_number("learning_rate", learning_rate, 0)
+    check_count("steps", steps)
     w, b = 0.0, 0.0
     path = [(w, b)]
     for _ in range(steps):
@@ -88,21 +99,33 @@ def draw(x: Array, y: Array, path: Array) -> Figure:
     """Draw the points with lines of a few steps, and the loss on the way."""
     figure = Figure(figsize=(7.5, 3.4))
     points, losses = figure.subplots(1, 2)
-    points.plot(x, y, "o", color=BLUE, markersize=4, alpha=0.7)
+    points.plot(x, y, "o", color=BLUE, markersize=4, alpha=0.5)
     ends = np.array([x.min(), x.max()])
-    for step in (0, 2, 5, 15):
-        points.plot(ends, predict(ends, *path[step]), color=GRAY, linewidth=1)
-        points.annotate(f"step {step}", (ends[1], predict(ends, *path[step])[1]), fontsize=9)
-    points.plot(ends, predict(ends, *path[-1]), color=ORANGE)
-    points.annotate(f"step {len(path) - 1}", (ends[1], predict(ends, *path[-1])[1]), fontsize=9)
-    points.set_xlim(-2.1, 3.0)
+    last = len(path) - 1
+    for step, color in ((0, GRAY), (1, GRAY), (2, GRAY), (last, ORANGE)):
+        heights = predict(ends, *path[step])
+        points.plot(ends, heights, color=color, linewidth=2 if step == last else 1.2)
+        points.annotate(
+            f"step {step}",
+            (ends[1], heights[1]),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+        )
+    points.set_xlim(-2.1, 3.5)
+    points.set_xticks([-2, -1, 0, 1, 2])
     points.set_xlabel("x")
     points.set_ylabel("y")
     points.set_title("The line turns into place")
-    losses.semilogy([mean_squared_error(predict(x, *place), y) for place in path], color=ORANGE)
+    losses.plot([mean_squared_error(predict(x, *place), y) for place in path[:31]], color=ORANGE)
+    best = mean_squared_error(predict(x, *closed_form(x, y)), y)
+    losses.axhline(best, color=GRAY, linestyle=":", label="no line is better")
+    losses.set_ylim(0, None)
     losses.set_xlabel("step")
     losses.set_ylabel("mean squared error")
     losses.set_title("What is left is the noise")
+    losses.legend()
     figure.tight_layout()
     return figure
 

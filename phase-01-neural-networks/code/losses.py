@@ -1,20 +1,20 @@
 """Losses: how wrong a prediction is, as one number, and its slope.
 
-    squared error           L = mean(e²)                           slope 2 e / N Huber
-    L = mean(½ e² or δ (|e| − ½ δ))        slope clip(e, −δ, δ) / N binary cross-entropy    L =
-    mean(ln(1 + e⁻ᶻ) or ln(1 + eᶻ))    slope (σ(z) − y) / N cross-entropy           L = mean(−ln
-    softmax(z)_y)             slope (softmax(z) − one-hot(y)) / N
+    squared error          L = mean(e²)                          slope 2 e / N
+    Huber                  L = mean(½ e² or δ (|e| − ½ δ))       slope clip(e, −δ, δ) / N
+    binary cross-entropy   L = mean(ln(1 + e⁻ᶻ) or ln(1 + eᶻ))   slope (σ(z) − y) / N
+    cross-entropy          L = mean(−ln softmax(z)_y)            slope: phase 2 derives it
 
 For numbers: ŷ are predictions, y targets of the same shape, N how many, e = ŷ − y the errors. Huber
 is ½ e² where |e| ≤ δ and a straight line beyond, so that one wild target does not rule the rest.
 
 For classes: z are logits, (N,) for two classes and (N, V) for V; y (N,) are the right ones, counted
 from 0. σ(z) is the probability of class 1, so the surprise is −ln σ(z) = ln(1 + e⁻ᶻ) for y = 1 and
-−ln(1 − σ(z)) = ln(1 + eᶻ) for y = 0. one-hot(y) (N, V) is 1 at the right class and 0 elsewhere.
-Cross-entropy is how surprised we are by the model's prediction, in nats.
+−ln(1 − σ(z)) = ln(1 + eᶻ) for y = 0. Cross-entropy is how surprised we are by the model's
+prediction, in nats.
 
-The slope is ∂L/∂ŷ or ∂L/∂z: which direction makes the loss go up, for each prediction, and how
-fast.
+The slope is ∂L/∂ŷ or ∂L/∂z, of the shape of ŷ or z: which direction makes the loss go down (against
+the slope), and how fast.
 
 Huber 1964, "Robust Estimation of a Location Parameter". Derived in ``notes/likelihood.md``. Run
 ``python phase-01-neural-networks/code/losses.py``.
@@ -26,7 +26,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from phase_00.softmax import log_softmax, softmax
+from phase_00.softmax import log_softmax
 from phase_01.activations import sigmoid
 from shared.checks import check_array, check_labels, check_number
 from shared.plotting import BLUE, GRAY, ORANGE
@@ -135,15 +135,6 @@ def cross_entropy(z: ArrayLike, y: ArrayLike) -> float:
     return float(-np.mean(log_softmax(z)[np.arange(len(y)), y]))
 
 
-def cross_entropy_slope(z: ArrayLike, y: ArrayLike) -> Array:
-    """Return ∂L/∂z = (softmax(z) − one-hot(y)) / N, (N, V)."""
-    z = check_array("z", z, ("N", "V"), "give one row of logits per example")
-    y = check_labels("y", y, z.shape[:1], z.shape[1])
-    slope = softmax(z)
-    slope[np.arange(len(y)), y] -= 1
-    return slope / len(y)
-
-
 def draw() -> Figure:
     """Draw the losses of one prediction above, their slopes below."""
     figure = Figure(figsize=(7, 4.6))
@@ -167,8 +158,8 @@ def draw() -> Figure:
     for axes in (top_left, top_right):
         axes.legend(fontsize=10)
         axes.set_ylim(-0.3, 9)
-    top_left.set_title("numbers")
-    top_right.set_title("classes: binary cross-entropy")
+    top_left.set_title("Huber: a cap on every pull")
+    top_right.set_title("Surprise: sure and wrong costs")
     top_left.set_ylabel("loss")
     left.set_ylabel("slope")
     left.set_xlabel("error ŷ − y")
@@ -197,8 +188,7 @@ def main() -> None:
         ("sure and right", [0.0, 0.0, 5.0]),
         ("sure and wrong", [5.0, 0.0, 0.0]),
     ):
-        slope = cross_entropy_slope([z], [2])
-        print(f"  {name:14}  loss {cross_entropy([z], [2]):.4f}   slope {slope[0].round(4)}")
+        print(f"  {name:14}  loss {cross_entropy([z], [2]):.4f}")
     print(f"  no idea is ln 3 = {np.log(3):.4f}")
 
     print(f"logit 1000, right class 0: surprise {binary_cross_entropy([1000.0], [0]):g} nats")

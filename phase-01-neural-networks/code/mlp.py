@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phase_01.activations import relu
 from phase_01.initialization import initial_weights
-from shared.checks import check_array
+from shared.checks import check_array, check_number
 from shared.plotting import BLUE, GRAY, ORANGE
 from shared.script import finish, lesson_arguments
 
@@ -56,7 +56,8 @@ class MLP:
     Raises
     ------
     ValueError
-        If there are fewer than two sizes, or one is below 1.
+        If there are fewer than two sizes, one is not a whole number of at least 1, or the scheme is
+        unknown.
     """
 
     def __init__(
@@ -67,7 +68,10 @@ class MLP:
         scheme: str = "he",
     ) -> None:
         if len(sizes) < 2:
-            raise ValueError(f"sizes: expected input and output at least, got {list(sizes)}")
+            raise ValueError(
+                f"sizes: expected at least two, got {list(sizes)}: "
+                "give the inputs and the outputs, such as [2, 8, 1]"
+            )
         pairs = list(pairwise(sizes))
         self.weights = [initial_weights(inputs, outputs, scheme, rng) for inputs, outputs in pairs]
         self.biases = [np.zeros(outputs) for _, outputs in pairs]
@@ -88,7 +92,7 @@ class MLP:
         return a @ self.weights[-1] + self.biases[-1]
 
     def parameters(self) -> list[Array]:
-        """Return W and b of each layer in turn: the arrays themselves, so that they can be changed."""
+        """Return ``[W0, b0, W1, b1, …]``, the arrays themselves: change them, and it learns."""
         return [array for pair in zip(self.weights, self.biases, strict=True) for array in pair]
 
     def n_parameters(self) -> int:
@@ -102,18 +106,26 @@ def follow_curve(curve: Callable[[Array], Array], units: int) -> MLP:
     The hinges stand evenly from 0 on. The first piece gets the slope of the curve's first chord;
     each further hinge adds what the slope changes there.
 
+    Parameters
+    ----------
+    curve
+        From places (M,) to heights (M,).
+    units
+        How many hinges.
+
     Raises
     ------
     ValueError
-        If there are no units.
+        If units is not a whole number of at least 1, or the curve gives another shape or a number
+        that is not finite.
     """
-    network = MLP([1, units, 1], relu, np.random.default_rng(0))
+    network = MLP([1, units, 1], relu, np.random.default_rng(0), "zero")
     corners = np.linspace(0, 1, units + 1)
     heights = check_array("curve(corners)", curve(corners), corners.shape, "one height per place")
     slopes = np.diff(heights) / np.diff(corners)  # of the chords, (units,)
     network.weights[0][...] = 1.0
     network.biases[0][...] = -corners[:-1]
-    network.weights[1][:, 0] = np.diff(slopes, prepend=0.0)
+    network.weights[1][:, 0] = np.diff(slopes, prepend=0.0)  # how much the line turns
     network.biases[1][...] = heights[0]
     return network
 
@@ -126,8 +138,9 @@ def linear_regions(network: MLP, low: float, high: float, places: int = 10_001) 
     Raises
     ------
     ValueError
-        If the network has another number of inputs.
+        If the network has another number of inputs, or high is not above low.
     """
+    check_number("high", high, low)
     a = np.linspace(low, high, places + 2)[1:-1, None]  # a hinge at the very end parts nothing
     check_array("x", a, ("N", len(network.weights[0])), "give a network with one input")
     patterns = []
@@ -152,7 +165,7 @@ def largest_gap(network: MLP) -> float:
 
 def draw(units: list[int]) -> Figure:
     """Draw a curve and the networks that follow it, with more and more units."""
-    figure = Figure(figsize=(8, 2.9))
+    figure = Figure(figsize=(7.5, 3.2))
     x = np.linspace(0, 1, 401)
     for axes, count in zip(figure.subplots(1, len(units), sharey=True), units, strict=True):
         network = follow_curve(wave, count)
@@ -163,12 +176,13 @@ def draw(units: list[int]) -> Figure:
             axes.plot(corners, wave(corners), "o", color=BLUE, markersize=4)
         axes.set_title(f"{count} units: gap {largest_gap(network):.2g}")
         axes.set_xlabel("x")
+    figure.suptitle("More hinges follow the curve more closely", x=0.06, ha="left")
     figure.tight_layout()
     return figure
 
 
 def main() -> None:
-    """Look at the shapes inside, take the bend away, and follow a curve with hinges."""
+    """Look at the shapes inside, and follow a curve with more and more hinges."""
     arguments = lesson_arguments(__doc__, __file__)
     rng = np.random.default_rng(0)
 
@@ -178,12 +192,6 @@ def main() -> None:
     for W, b in zip(network.weights, network.biases, strict=True):
         print(f"  {a.shape} @ {W.shape} + {b.shape} → {(a @ W + b).shape}")
         a = relu(a @ W + b)
-
-    straight = MLP([2, 8, 8, 1], lambda z: z, rng)
-    one_matrix = straight.weights[0] @ straight.weights[1] @ straight.weights[2]
-    x = rng.normal(size=(5, 2))
-    same = np.allclose(straight.forward(x), x @ one_matrix)
-    print(f"without the bend, one matrix {one_matrix.shape} does the same: {same}")
 
     print("a curve followed by ReLU units with weights set by hand")
     for count in (4, 16, 64, 256):

@@ -3,18 +3,18 @@
     answer    1 if x · w + b > 0, else 0
     rule      w ← w + (y − answer) x        b ← b + (y − answer)
 
-x is one example, (n,); w the weights, (n,); b the bias, a number; y the right answer, 0 or 1. Where
-the vote is 0 lies a straight line (for n = 2): the boundary. An answer that is right changes
-nothing. A wrong one moves the line towards the right side of x.
+x is one example, (n,); w the weights, (n,); b the bias, a number; y the right answer, 0 or 1. For
+n = 2 the places where x · w + b = 0 are a straight line, the boundary; on the line itself the
+answer is 0. An answer that is right changes nothing. A wrong one moves the line towards the right
+side of x.
 
-If some line separates the two answers, the rule finds one after finitely many mistakes. XOR has
-none. Suppose one had. At (0, 0) the vote must not pass: b ≤ 0. At (1, 0) and (0, 1) it must: w₁ + b
-> 0 and w₂ + b > 0. Added: w₁ + w₂ + 2b > 0, so w₁ + w₂ + b > −b ≥ 0, and the vote passes at (1, 1),
-where it must not.
+If some line separates the two answers, the rule finds one after finitely many mistakes. XOR (one or
+the other, but not both) has no such line. The rule cannot know that, and goes on for ever.
 
 Rosenblatt 1958, "The perceptron: A probabilistic model for information storage and organization in
-the brain". Minsky & Papert 1969, "Perceptrons: An Introduction to Computational Geometry". Worked
-by hand in ``notes/perceptron.md``. Run ``python phase-01-neural-networks/code/perceptron.py``.
+the brain". Minsky & Papert 1969, "Perceptrons: An Introduction to Computational Geometry": what one
+layer cannot do. Worked by hand in ``notes/perceptron.md``. Run
+``python phase-01-neural-networks/code/perceptron.py``.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from phase_01.initialization import check_count
 from shared.checks import check_array, check_labels
-from shared.plotting import BLUE, GRAY, ORANGE, draw_classes
+from shared.plotting import GRAY, draw_classes
 from shared.script import finish, lesson_arguments
 
 Array = NDArray[Any]
@@ -71,8 +72,8 @@ class Training:
 def train(x: ArrayLike, y: ArrayLike, epochs: int) -> Training:
     """Apply the rule to one example after the other until an epoch makes no mistake.
 
-    An epoch is one pass over all examples. The examples come one at a time because that is the
-    rule: each mistake changes the weights with which the next example is judged.
+    An epoch is one pass over all examples. They come one at a time because that is the rule: each
+    mistake changes the weights with which the next example is judged.
 
     Parameters
     ----------
@@ -84,9 +85,11 @@ def train(x: ArrayLike, y: ArrayLike, epochs: int) -> Training:
     Raises
     ------
     ValueError
-        If the shapes do not fit, there are no examples, or an answer is not 0 or 1.
+        If the shapes do not fit, there are no examples, an answer is not 0 or 1, or epochs is not a
+        whole number of at least 1.
     """
     x = check_array("x", x, ("N", "n"), "give one row of numbers per example")
+    check_count("epochs", epochs)
     y = check_labels("y", y, x.shape[:1], 2)
     w, b = np.zeros(x.shape[1]), 0.0
     boundaries, mistakes = [np.append(w, b)], []
@@ -112,6 +115,11 @@ def best_line(y: ArrayLike, grid: ArrayLike) -> int:
         The right answers at the corners (0, 0), (0, 1), (1, 0), (1, 1).
     grid
         The values to try for each, (G,).
+
+    Raises
+    ------
+    ValueError
+        If y is not four answers 0 or 1, or the grid is empty or not finite.
     """
     y = check_labels("y", y, (4,), 2)
     grid = check_array("grid", grid, ("G",), "give the values to try")
@@ -120,34 +128,49 @@ def best_line(y: ArrayLike, grid: ArrayLike) -> int:
     return int(((votes > 0) == y[:, None]).sum(axis=0).max())
 
 
-def cycle_length(boundaries: Array) -> int:
-    """Return after how many mistakes the weights were last seen before, or 0 if they never were."""
+def cycle_length(boundaries: ArrayLike) -> int:
+    """Return how many mistakes ago the last weights were seen before, or 0 if they never were.
+
+    Parameters
+    ----------
+    boundaries
+        Weights and bias after each mistake, (mistakes + 1, n + 1).
+    """
+    boundaries = check_array("boundaries", boundaries, ("M", "n"), "give Training.boundaries")
     same = np.flatnonzero((boundaries[:-1] == boundaries[-1]).all(axis=1))
     return len(boundaries) - 1 - int(same[-1]) if len(same) else 0
 
 
 def draw_learning(axes: Axes, name: str, training: Training) -> None:
-    """Draw the corners, the last boundary, and the earlier ones as they moved."""
+    """Draw the corners, the last boundary, and the ones before it, fainter the older they are."""
     y = np.array(TARGETS[name])
     draw_classes(axes, lambda x: x @ training.w + training.b, INPUTS, y)
-    across = np.array([-0.5, 1.5])
-    for place, (w1, w2, b) in enumerate(training.boundaries[:-1]):
-        if w2:
-            age = 0.2 + 0.7 * place / len(training.boundaries)
-            axes.plot(across, -(w1 * across + b) / w2, color=GRAY, linewidth=1, alpha=age)
+    earlier = training.boundaries[-12:-1]
+    for place, (w1, w2, b) in enumerate(earlier):
+        if w1 or w2:  # else the answer is the same everywhere, and there is no line
+            near = -b * np.array([w1, w2]) / (w1**2 + w2**2)  # the point of it nearest to (0, 0)
+            far = near + np.array([-w2, w1])
+            age = 0.2 + 0.6 * place / len(earlier)
+            axes.axline((near[0], near[1]), (far[0], far[1]), color=GRAY, linewidth=1, alpha=age)
     axes.set_xlim(-0.5, 1.5)
     axes.set_ylim(-0.5, 1.5)
+    axes.set_xticks([0, 1])
+    axes.set_yticks([0, 1])
+    axes.set_xlabel("x₁")
 
 
 def draw(trainings: dict[str, Training]) -> Figure:
     """Draw how the boundary moved for each task."""
-    figure = Figure(figsize=(8, 3))
+    figure = Figure(figsize=(7.5, 3.3))
     for axes, (name, training) in zip(
         figure.subplots(1, 3, sharey=True), trainings.items(), strict=True
     ):
         draw_learning(axes, name, training)
-        ends = "no mistakes left" if not training.mistakes[-1] else "never separated"
-        axes.set_title(f"{name}: {ends}", color=BLUE if not training.mistakes[-1] else ORANGE)
+        moves = len(training.boundaries) - 1
+        ends = "never done" if training.mistakes[-1] else f"done after {moves} moves"
+        axes.set_title(f"{name}: {ends}")
+    figure.axes[0].set_ylabel("x₂")
+    figure.suptitle("Each mistake moves the line; for XOR none will do", x=0.07, ha="left")
     figure.tight_layout()
     return figure
 
@@ -169,7 +192,13 @@ def main() -> None:
             + (f", … and {training.mistakes[-1]} in the last" if training.mistakes[-1] else "")
         )
     cycle = cycle_length(trainings["XOR"].boundaries)
-    print(f"XOR: after every {cycle} mistakes the weights are where they were before")
+    print(f"     no epoch with fewer than {min(trainings['XOR'].mistakes)} mistakes;", end=" ")
+    print(f"every {cycle} mistakes w and b are where they were before")
+    print("why no line can do XOR; the vote is w₁ x₁ + w₂ x₂ + b")
+    print("  (0, 0) must not pass:         b ≤ 0")
+    print("  (1, 0) and (0, 1) must pass:  w₁ + b > 0 and w₂ + b > 0")
+    print("  add the two, take b away:     w₁ + w₂ + b > −b ≥ 0")
+    print("  so (1, 1) passes, and must not")
     grid = np.linspace(-2, 2, 41)
     print(f"the best of {grid.size**3:,} lines, right at how many of the 4 corners:")
     print("  " + "   ".join(f"{name} {best_line(y, grid)}" for name, y in TARGETS.items()))

@@ -24,11 +24,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from phase_01.activations import tanh
+from phase_01.initialization import check_count
 from phase_01.losses import binary_cross_entropy
 from phase_01.mlp import MLP
 from phase_01.perceptron import INPUTS, TARGETS
 from shared.checks import check_array, check_number
-from shared.plotting import BLUE, GRAY, ORANGE
+from shared.plotting import BLUE, GRAY, GREEN, ORANGE
 from shared.progress import progress
 from shared.script import finish, lesson_arguments
 
@@ -36,6 +37,8 @@ Array = NDArray[Any]
 
 GPT2_PARAMETERS = 124_439_808
 YEAR = 365.25 * 24 * 3600  # in seconds
+WIDTHS = (8, 32, 128, 512, 1024)
+WHOLE_WIDTH = 128  # of the network whose step is timed whole
 
 
 def loss(network: MLP, x: Array, y: Array) -> float:
@@ -83,15 +86,26 @@ def nudge_step(network: MLP, x: Array, y: Array, learning_rate: float, h: float 
     return before
 
 
+def example_task(width: int, examples: int = 64) -> tuple[MLP, Array, Array]:
+    """Return a network 16–width–width–1, examples (N, 16) and answers 0 or 1 (N,), all random."""
+    check_count("examples", examples)
+    rng = np.random.default_rng(0)
+    network = MLP([16, width, width, 1], tanh, rng, scheme="glorot")
+    return network, rng.normal(size=(examples, 16)), rng.integers(2, size=examples)
+
+
 def seconds_per_step(width: int, examples: int = 64) -> tuple[int, float]:
-    """Measure one step of a network 16–width–width–1: its parameters, and the seconds.
+    """Measure one step of the network of `example_task`: its parameters, and the seconds.
 
     Of the P + 1 losses only 40 are computed, and counted up, so that large networks can be measured
     too. The fastest of five such rounds counts: what is slower was disturbed.
+
+    Raises
+    ------
+    ValueError
+        If width or examples is not a whole number of at least 1.
     """
-    rng = np.random.default_rng(0)
-    network = MLP([16, width, width, 1], tanh, rng, scheme="glorot")
-    x, y = rng.normal(size=(examples, 16)), rng.integers(2, size=examples)
+    network, x, y = example_task(width, examples)
     nudges, rounds = 40, []
     for _ in range(5):
         start = time.perf_counter()
@@ -102,38 +116,58 @@ def seconds_per_step(width: int, examples: int = 64) -> tuple[int, float]:
     return network.n_parameters(), min(rounds) * (network.n_parameters() + 1)
 
 
-def extrapolate(parameters: ArrayLike, seconds: ArrayLike, target: float) -> tuple[float, float]:
-    """Continue measured times to a larger network, in a straight line on doubly logarithmic paper.
+def growth(parameters: ArrayLike, seconds: ArrayLike) -> float:
+    """Return with which power of the parameters the seconds grow, between the two largest networks.
 
-    The line has slope 2, because the work grows with P², and passes through the largest network
-    measured.
+    In small networks Python's own work hides the growth, so they are left out.
 
-    Returns
-    -------
-    tuple
-        The seconds for ``target`` parameters, and the slope between the two largest measured.
+    Parameters
+    ----------
+    parameters, seconds
+        Sizes, each larger than the one before, and the time of one step for each, (M,).
 
     Raises
     ------
     ValueError
-        If there are fewer than two measurements, or one is not above 0.
+        If there are fewer than two sizes, they do not grow, or a time is not above 0.
     """
     parameters = check_array("parameters", parameters, ("M",), "give the sizes measured")
     seconds = check_array("seconds", seconds, parameters.shape, "give one time per size")
-    if len(parameters) < 2 or min(parameters.min(), seconds.min()) <= 0:
-        raise ValueError("seconds: expected two or more, all above 0: measure more networks")
-    slope = np.log(seconds[-1] / seconds[-2]) / np.log(parameters[-1] / parameters[-2])
-    return float(seconds[-1] * (target / parameters[-1]) ** 2), float(slope)
+    if len(parameters) < 2 or parameters[0] <= 0 or np.diff(parameters).min() <= 0:
+        raise ValueError(
+            f"parameters: expected two or more that grow from above 0, got {parameters}: "
+            "measure networks of several sizes, the smallest first"
+        )
+    if seconds.min() <= 0:
+        raise ValueError(f"seconds: expected times above 0, got {seconds.min():g}: measure longer")
+    return float(np.log(seconds[-1] / seconds[-2]) / np.log(parameters[-1] / parameters[-2]))
 
 
-def draw(parameters: Array, seconds: Array) -> Figure:
-    """Draw measured times and the line that leads from them to GPT-2."""
+def years_per_step(parameters: float, seconds: float, target: float = GPT2_PARAMETERS) -> float:
+    """Return the years of one step for ``target`` parameters, from the seconds for fewer.
+
+    The work grows with the square, P losses of P multiplications each.
+
+    Raises
+    ------
+    ValueError
+        If a number is not above 0.
+    """
+    parameters = check_number("parameters", parameters, 0)
+    scale = check_number("target", target, 0) / parameters
+    return check_number("seconds", seconds, 0) * scale**2 / YEAR
+
+
+def draw(parameters: Array, seconds: Array, whole: tuple[int, float]) -> Figure:
+    """Draw the times and the line that leads from them to GPT-2; ``whole`` is one timed in full."""
     figure = Figure()
     axes = figure.subplots()
-    far, _ = extrapolate(parameters, seconds, GPT2_PARAMETERS)
+    years = years_per_step(parameters[-1], seconds[-1])
+    far = years * YEAR
     line = np.array([parameters[-1], GPT2_PARAMETERS])
     axes.loglog(line, [seconds[-1], far], "--", color=GRAY)
-    axes.loglog(parameters, seconds, "o", color=BLUE, label="measured")
+    axes.loglog(parameters, seconds, "o", color=BLUE, label="40 losses timed, counted up")
+    axes.loglog(*whole, "o", mfc="none", mec=GREEN, markersize=12, label="a whole step timed")
     axes.loglog(GPT2_PARAMETERS, far, "*", color=ORANGE, markersize=14, label="GPT-2 small")
     for name, height in (
         ("a second", 1.0),
@@ -144,13 +178,14 @@ def draw(parameters: Array, seconds: Array) -> Figure:
         axes.axhline(height, color=GRAY, linewidth=0.8, linestyle=":")
         axes.text(150, height * 1.3, name, color=GRAY)
     axes.annotate(
-        f"{far / YEAR:.1f} years",
+        f"{years:.1f} years",
         (GPT2_PARAMETERS, far),
         xytext=(-12, 4),
         textcoords="offset points",
         ha="right",
         color=ORANGE,
     )
+    axes.set_ylim(1e-3, 3e10)
     axes.set_xlabel("parameters")
     axes.set_ylabel("seconds for one step")
     axes.set_title("Ten times the knobs, a hundred times the wait")
@@ -172,15 +207,23 @@ def main() -> None:
     answers = (network.forward(INPUTS)[:, 0] > 0).astype(int)
     print(f"  answers {answers.tolist()}, targets {y.tolist()}")
 
-    widths = (8, 32, 128, 512, 1024)
-    measured = np.array([seconds_per_step(width) for width in progress(widths, "measuring")])
-    print("one step of nudging, 64 examples (times are this machine's)")
-    for parameters, seconds in measured:
-        print(f"  {int(parameters):>9,} parameters  {seconds:12.4f} s")
-    far, slope = extrapolate(measured[:, 0], measured[:, 1], GPT2_PARAMETERS)
-    print(f"  time grows as parameters^{slope:.2f} at the end; counting says 2")
-    print(f"  {GPT2_PARAMETERS:,} parameters: {far / YEAR:.1f} years for one step")
-    finish(draw(measured[:, 0], measured[:, 1]), arguments)
+    measured = np.array([seconds_per_step(width) for width in progress(WIDTHS, "measuring")])
+    parameters, seconds = measured.T
+    print("one step of nudging, 64 examples: 40 losses timed and counted up (this machine's times)")
+    for count, time_of_one in measured:
+        print(f"  {int(count):>9,} parameters  {time_of_one:12.4f} s")
+    network, x, y = example_task(WHOLE_WIDTH)
+    start = time.perf_counter()
+    nudge_step(network, x, y, learning_rate=0.1)
+    whole = network.n_parameters(), time.perf_counter() - start
+    print(f"  {whole[0]:>9,} parameters  {whole[1]:12.4f} s  not counted up: a whole step, timed")
+    print(
+        f"  time grows as parameters^{growth(parameters, seconds):.2f} at the end; counting says 2"
+    )
+    years = years_per_step(parameters[-1], seconds[-1])
+    print(f"  {GPT2_PARAMETERS:,} parameters: {years:.1f} years for one step")
+    print("and learning takes thousands of steps: the slopes must come cheaper than one loss each")
+    finish(draw(parameters, seconds, whole), arguments)
 
 
 if __name__ == "__main__":

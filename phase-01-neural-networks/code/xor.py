@@ -12,8 +12,8 @@ With ReLU instead of steps the same folding needs no jumps, so that it has slope
 h₁ = ReLU(x₁ + x₂), h₂ = ReLU(x₁ + x₂ − 1), answer h₁ − 2 h₂.
 
 Minsky & Papert 1969, "Perceptrons: An Introduction to Computational Geometry", showed what one
-layer cannot do. Worked by hand in ``notes/xor.md``. Run ``python
-phase-01-neural-networks/code/xor.py``.
+layer cannot do. Worked by hand in ``notes/xor.md``. Run
+``python phase-01-neural-networks/code/xor.py``.
 """
 
 from typing import Any
@@ -74,47 +74,53 @@ def draw_machine() -> Figure:
     """Draw the network with its weights and biases."""
     figure = Figure(figsize=(7, 3.4))
     axes = figure.subplots()
-    edges = {(0, i, j): f"{HIDDEN_W[i, j]:g}" for i in range(2) for j in range(2)}
-    edges |= {(1, j, 0): f"{OUT_W[j]:g}" for j in range(2)}
-    notes = {(1, j): f"b = {STEP_B[j]:g}" for j in range(2)} | {(2, 0): f"b = {OUT_B:g}"}
+
+    def written(number: float) -> str:
+        return f"{number:g}".replace("-", "−")
+
+    edges = {(0, i, j): written(HIDDEN_W[i, j]) for i in range(2) for j in range(2)}
+    edges |= {(1, j, 0): written(OUT_W[j]) for j in range(2)}
+    notes = {(1, j): f"b = {written(STEP_B[j])}" for j in range(2)}
+    notes[2, 0] = f"b = {written(OUT_B)}"
     draw_network(axes, [["x₁", "x₂"], ["OR", "AND"], ["XOR"]], edges, notes)
-    axes.set_title("OR, but not AND")
+    axes.set_title("XOR is OR, but not AND")
     return figure
 
 
 def draw_folding() -> Figure:
-    """Draw the corners in the plane of x, and where ReLU units send them."""
-    figure = Figure(figsize=(7.5, 3.7))
-    before, after = figure.subplots(1, 2)
+    """Draw the plane of x, and where ReLU units send it: each diagonal lands on one point."""
+    figure = Figure(figsize=(7.5, 3.9))
+    before, behind = figure.subplots(1, 2)
     y = np.array(TARGETS["XOR"])
-    across, up = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21))
-    plane = np.stack([across.ravel(), up.ravel()], axis=1)
-    sums = plane.sum(axis=1)
-    for axes, places, corners in (
-        (before, plane, INPUTS),
-        (after, relu_hidden(plane), relu_hidden(INPUTS)),
-    ):
-        axes.scatter(*places.T, c=sums, cmap="Greys", s=9, vmin=-1, vmax=3)
+    for total in np.linspace(0.1, 1.9, 19):  # x₁ + x₂ along a diagonal
+        ends = np.array([max(0.0, total - 1), min(1.0, total)])
+        shade = str(0.9 - 0.4 * total)
+        before.plot(ends, total - ends, color=shade, linewidth=3)
+        behind.plot(*relu_hidden([[total, 0.0]]).T, "o", color=shade, markersize=5)
+    for axes, corners in ((before, INPUTS), (behind, relu_hidden(INPUTS))):
         for label, color, marker in ((0, BLUE, "o"), (1, ORANGE, "s")):
             axes.plot(*corners[y == label].T, marker, color=color, markersize=11, mec="white")
-        axes.set_aspect("equal")
-    for corner in INPUTS:
-        name = f"({corner[0]:g}, {corner[1]:g})"
-        before.annotate(name, corner, xytext=(0, 9), textcoords="offset points", ha="center")
+        axes.grid(False)
+    labels = {
+        before: {"(0, 0)": (0, 0), "(0, 1)": (0, 1), "(1, 0)": (1, 0), "(1, 1)": (1, 1)},
+        behind: {"(0, 0)": (0, 0), "(0, 1) and (1, 0)": (1, 0), "(1, 1)": (2, 1)},
+    }
+    for axes, names in labels.items():
+        for name, place in names.items():
+            up = 11 if place[1] else -20
+            axes.annotate(name, place, (0, up), textcoords="offset points", ha="center")
+    behind.plot([-0.3, 2.3], [-0.4, 0.9], "--", color=GRAY)  # h₁ − 2 h₂ = ½
+    behind.text(1.55, 0.28, "answer ½", color=GRAY)
     before.set_xlim(-0.3, 1.3)
-    before.set_ylim(-0.2, 1.3)
+    before.set_ylim(-0.3, 1.3)
+    behind.set_xlim(-0.5, 2.5)
+    behind.set_ylim(-0.6, 1.4)
     before.set_xlabel("x₁")
     before.set_ylabel("x₂")
-    before.set_title("no line separates them …")
-    for place, name in (((0, 0), "(0, 0)"), ((1, 0), "(0, 1) and (1, 0)"), ((2, 1), "(1, 1)")):
-        after.annotate(name, place, xytext=(0, 9), textcoords="offset points", ha="center")
-    line = np.array([0.3, 1.9])
-    after.plot(line, (line - 0.5) / 2, "--", color=GRAY)
-    after.set_xlim(-0.4, 2.4)
-    after.set_ylim(-0.5, 1.5)
-    after.set_xlabel("h₁")
-    after.set_ylabel("h₂")
-    after.set_title("… until the plane is folded")
+    behind.set_xlabel("h₁")
+    behind.set_ylabel("h₂")
+    before.set_title("No line separates the colours …")
+    behind.set_title("… until the plane is folded")
     figure.tight_layout()
     return figure
 

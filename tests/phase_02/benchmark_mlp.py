@@ -1,8 +1,8 @@
 """Our hand-written MLP against PyTorch's: seconds for forward and backward, one CPU thread each.
 
-The network is 64–128–128–10 with ReLU and cross-entropy, the batch 256 examples, all in float32. The
-two take turns in one run, because a shared machine is never equally fast twice; what counts is the
-quotient. It lies with the tests because phase 2 has no PyTorch. Run ``make bench``.
+The network is 64–128–128–10 with ReLU and cross-entropy, the batch 256 examples, all in float32.
+The two take turns in one run, because a shared machine is never equally fast twice; what counts is
+the quotient. It lies with the tests because phase 2 has no PyTorch. Run ``make bench``.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM"):
     os.environ[f"{library}_NUM_THREADS"] = "1"  # read when NumPy and torch are imported
@@ -28,7 +29,7 @@ def make_both(seed: int = 0) -> tuple[Sequential, nn.Sequential]:
     """Our network and PyTorch's, with the same weights."""
     rng = np.random.default_rng(seed)
     ours, theirs = [], []
-    for inputs, outputs in zip(SIZES[:-1], SIZES[1:], strict=True):
+    for inputs, outputs in pairwise(SIZES):
         layer = Linear(inputs, outputs, rng, dtype=np.float32)
         layer.params["b"][...] = rng.normal(size=outputs)
         twin = nn.Linear(inputs, outputs)
@@ -43,7 +44,9 @@ def make_both(seed: int = 0) -> tuple[Sequential, nn.Sequential]:
 def batch(seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Random examples (256, 64) in float32, and their classes (256,)."""
     rng = np.random.default_rng(seed)
-    return rng.normal(size=(BATCH, SIZES[0])).astype(np.float32), rng.integers(SIZES[-1], size=BATCH)
+    return rng.normal(size=(BATCH, SIZES[0])).astype(np.float32), rng.integers(
+        SIZES[-1], size=BATCH
+    )
 
 
 def our_step(model: Sequential, x: np.ndarray, y: np.ndarray) -> tuple[float, dict]:

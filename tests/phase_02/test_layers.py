@@ -128,7 +128,7 @@ def test_bad_input_is_refused(name, wrong):
 def test_blame_of_another_shape_is_refused(name):
     layer = LAYERS[name]()
     layer.forward(np.ones((2, 4)))
-    with pytest.raises(ValueError, match="dL_da: expected .* call forward first"):
+    with pytest.raises(ValueError, match=r"dL_da: expected .* call forward first"):
         layer.backward(np.ones((3, 4)))
 
 

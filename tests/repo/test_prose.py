@@ -2,7 +2,7 @@
 
 A block fenced as `python` runs; an `output` block below it is what it prints. The blocks of one
 document share their names, from top to bottom. A `console` block shows the run of a lesson script,
-`$ .venv/bin/python phase-.../code/x.py`, and what it prints; `...` stands for what differs each time.
+`$ .venv/bin/python phase-.../code/x.py`, and what it prints; `...` stands for what always differs.
 """
 
 import contextlib
