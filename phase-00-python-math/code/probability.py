@@ -101,7 +101,7 @@ def entropy(p: ArrayLike) -> float:
 
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> float:
     """Return KL(p ‖ q) in nats: the surprise that believing q adds; see `cross_entropy`."""
-    return cross_entropy(p, q) - entropy(p)
+    return max(cross_entropy(p, q) - entropy(p), 0.0)  # rounding may leave a hair below 0
 
 
 def draw(rolls: Array, rain: float) -> Figure:

@@ -57,6 +57,12 @@ def test_a_wrong_slope_would_be_seen():
     assert not np.allclose(sigmoid(z) * (1 + sigmoid(z)), measured)
 
 
+def test_sigmoid_is_symmetric_and_a_stretched_tanh():
+    z = np.linspace(-30, 30, 241)
+    np.testing.assert_allclose(sigmoid(z) + sigmoid(-z), 1)
+    np.testing.assert_allclose(2 * sigmoid(2 * z) - 1, tanh(z), atol=1e-15)
+
+
 def test_slope_of_sigmoid_is_at_most_a_quarter():
     slopes = sigmoid_slope(np.linspace(-20, 20, 4001))
     assert slopes.max() == 0.25

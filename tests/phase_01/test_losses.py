@@ -11,7 +11,6 @@ from phase_01.losses import (
     binary_cross_entropy,
     binary_cross_entropy_slope,
     cross_entropy,
-    cross_entropy_slope,
     huber,
     huber_slope,
     mean_squared_error,
@@ -28,12 +27,6 @@ TASKS = {
         binary_cross_entropy_slope,
         RNG.normal(scale=3, size=7),
         RNG.integers(2, size=7),
-    ),
-    "classes": (
-        cross_entropy,
-        cross_entropy_slope,
-        RNG.normal(scale=3, size=(7, 4)),
-        RNG.integers(4, size=7),
     ),
 }
 
@@ -54,10 +47,9 @@ def test_surprise_by_hand():
     z = [math.log(3)] * 2
     assert binary_cross_entropy(z, [1, 0]) == pytest.approx(-math.log(3 / 4 * 1 / 4) / 2)
     np.testing.assert_allclose(binary_cross_entropy_slope(z, [1, 0]), [-1 / 8, 3 / 8])
-    # e^0, e^(ln 2), e^0: softmax is 1/4, 1/2, 1/4
+    # e^0, e^(ln 2), e^0 are 1, 2, 1: softmax is 1/4, 1/2, 1/4, and −ln ½ = ln 2
     z = [[0, math.log(2), 0]]
     assert cross_entropy(z, [1]) == pytest.approx(math.log(2))
-    np.testing.assert_allclose(cross_entropy_slope(z, [1]), [[1 / 4, -1 / 2, 1 / 4]])
 
 
 def test_no_idea_costs_the_logarithm_of_the_number_of_classes():
@@ -86,7 +78,6 @@ def test_two_classes_are_a_special_case_of_many():
     z, y = TASKS["binary"][2:]
     both = np.stack([np.zeros_like(z), z], axis=1)  # softmax of (0, z) is (1 − σ(z), σ(z))
     assert cross_entropy(both, y) == pytest.approx(binary_cross_entropy(z, y))
-    np.testing.assert_allclose(cross_entropy_slope(both, y)[:, 1], binary_cross_entropy_slope(z, y))
 
 
 def test_huber_with_a_wide_middle_is_half_the_squared_error():
@@ -95,11 +86,11 @@ def test_huber_with_a_wide_middle_is_half_the_squared_error():
 
 
 def test_cross_entropy_sees_differences_of_logits_only():
-    z, y = TASKS["classes"][2:]
+    z, y = RNG.normal(scale=3, size=(7, 4)), RNG.integers(4, size=7)
     assert cross_entropy(z + 50, y) == pytest.approx(cross_entropy(z, y))
-    slope = cross_entropy_slope(z, y)
-    np.testing.assert_allclose(slope.sum(axis=1), 0, atol=1e-15)
-    np.testing.assert_allclose(slope * len(y) + np.eye(4)[y], softmax(z))
+    # it is the average of −ln of the right class's probability, taken one example at a time
+    surprises = [-math.log(softmax(row)[right]) for row, right in zip(z, y, strict=True)]
+    assert cross_entropy(z, y) == pytest.approx(np.mean(surprises))
 
 
 def test_large_logits_stay_finite():
@@ -107,7 +98,6 @@ def test_large_logits_stay_finite():
     assert binary_cross_entropy([1000.0, -1000.0], [0, 1]) == 1000
     assert binary_cross_entropy([40.0], [1]) == pytest.approx(math.exp(-40))  # not rounded to 0
     assert cross_entropy([[1000.0, 0.0]], [1]) == 1000
-    assert cross_entropy_slope([[1000.0, 0.0]], [1]).tolist() == [[1, -1]]
 
 
 def test_one_wild_target_pulls_without_end_on_the_squared_error_only():
@@ -130,7 +120,7 @@ def test_slopes_keep_precision_and_leave_their_input_alone(task):
 @pytest.mark.parametrize(
     ("y_pred", "y", "message"),
     [
-        ([1.0, 2.0], [1.0], r"y: .* \(2\), got shape \(1,\)|y: .* \(2,\), got shape \(1,\)"),
+        ([1.0, 2.0], [1.0], r"y: .* \(2,\), got shape \(1,\)"),
         ([[1.0], [2.0]], [1.0, 2.0], r"y: .* \(2, 1\), got shape \(2,\)"),
         ([], [], "y_pred: .* no entries"),
         ([1.0, np.nan], [1.0, 2.0], "1 of 2 that are nan"),
@@ -164,7 +154,6 @@ def test_bad_yes_or_no_is_refused(function, z, y, message):
         function(z, y)
 
 
-@pytest.mark.parametrize("function", [cross_entropy, cross_entropy_slope])
 @pytest.mark.parametrize(
     ("z", "y", "message"),
     [
@@ -175,6 +164,6 @@ def test_bad_yes_or_no_is_refused(function, z, y, message):
         ([[1.0, np.nan]], [0], "nan or infinite"),
     ],
 )
-def test_bad_classes_are_refused(function, z, y, message):
+def test_bad_classes_are_refused(z, y, message):
     with pytest.raises(ValueError, match=message):
-        function(z, y)
+        cross_entropy(z, y)

@@ -86,6 +86,13 @@ def test_time_is_continued_with_the_square():
     assert YEAR == 31_557_600
 
 
+def test_larger_networks_take_longer_and_gpt2_at_least_a_week():
+    small, large = seconds_per_step(8), seconds_per_step(128)
+    assert large[0] > 50 * small[0]
+    assert large[1] > 10 * small[1]
+    assert years_per_step(*large) > 7 / 365
+
+
 def test_growth_is_the_slope_between_the_two_largest():
     assert growth([10, 100, 1000], [5.0, 1.0, 100.0]) == pytest.approx(2)
     assert growth([10, 20], [3.0, 6.0]) == pytest.approx(1)
