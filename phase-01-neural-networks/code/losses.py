@@ -159,7 +159,7 @@ def draw() -> Figure:
         axes.legend(fontsize=10)
         axes.set_ylim(-0.3, 9)
     top_left.set_title("Huber: a cap on every pull")
-    top_right.set_title("Surprise: sure and wrong costs")
+    top_right.set_title("Sure and wrong costs most")
     top_left.set_ylabel("loss")
     left.set_ylabel("slope")
     left.set_xlabel("error ŷ − y")

@@ -167,7 +167,7 @@ def draw(trainings: dict[str, Training]) -> Figure:
     ):
         draw_learning(axes, name, training)
         moves = len(training.boundaries) - 1
-        ends = "never done" if training.mistakes[-1] else f"done after {moves} moves"
+        ends = "no end" if training.mistakes[-1] else f"{moves} moves"
         axes.set_title(f"{name}: {ends}")
     figure.axes[0].set_ylabel("x₂")
     figure.suptitle("Each mistake moves the line; for XOR none will do", x=0.07, ha="left")

@@ -189,7 +189,7 @@ def draw(parameters: Array, seconds: Array, whole: tuple[int, float]) -> Figure:
     axes.set_xlabel("parameters")
     axes.set_ylabel("seconds for one step")
     axes.set_title("Ten times the knobs, a hundred times the wait")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", frameon=True, framealpha=1, edgecolor="none")
     return figure
 
 

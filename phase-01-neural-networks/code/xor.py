@@ -107,9 +107,9 @@ def draw_folding() -> Figure:
     }
     for axes, names in labels.items():
         for name, place in names.items():
-            up = 11 if place[1] else -20
+            up = 11 if place[1] or (axes is behind and not place[0]) else -20
             axes.annotate(name, place, (0, up), textcoords="offset points", ha="center")
-    behind.plot([-0.3, 2.3], [-0.4, 0.9], "--", color=GRAY)  # h₁ − 2 h₂ = ½
+    behind.plot([0.35, 2.3], [-0.075, 0.9], "--", color=GRAY)  # h₁ − 2 h₂ = ½
     behind.text(1.55, 0.28, "answer ½", color=GRAY)
     before.set_xlim(-0.3, 1.3)
     before.set_ylim(-0.3, 1.3)
