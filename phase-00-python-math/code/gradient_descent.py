@@ -84,7 +84,8 @@ def descend(
 def largest_stable_rate(A: ArrayLike, steps: int = 200) -> float:
     """Find by trying the learning rate above which descent in the valley A climbs.
 
-    A rate passes if the last of ``steps`` steps did not climb. It is doubled until it fails, and
+    The start is random, so that every direction of the valley is felt. A rate passes if the last of
+    ``steps`` steps did not climb. It is doubled until it fails, and
     the place between the last pass and the first failure is then halved thirty times.
 
     Raises
@@ -93,9 +94,10 @@ def largest_stable_rate(A: ArrayLike, steps: int = 200) -> float:
         If A is not a square table of finite numbers.
     """
     A = check_array("A", A, ("n", "n"), "give the curvatures as a square table")
+    start = np.random.default_rng(0).normal(size=len(A))
 
     def stays_down(rate: float) -> bool:
-        path = descend(lambda w: height_gradient(w, A), np.ones(len(A)), rate, steps)
+        path = descend(lambda w: height_gradient(w, A), start, rate, steps)
         before, after = height(path[-2:], A)
         return bool(after <= before)
 

@@ -27,12 +27,22 @@ def test_gradient_of_the_height_is_its_numerical_gradient():
     )
 
 
-@pytest.mark.parametrize("A", [RAVINE, np.array([[3.0, 1.0], [1.0, 3.0]]), np.eye(1)])
+@pytest.mark.parametrize(
+    "A",
+    [
+        RAVINE,
+        np.array([[3.0, 1.0], [1.0, 3.0]]),
+        np.array([[13.0, -12.0], [-12.0, 13.0]]),
+        np.eye(1),
+    ],
+)
 def test_limit_is_two_over_the_largest_curvature(A):
     limit = largest_stable_rate(A)
     assert limit == pytest.approx(2 / np.linalg.eigvalsh(A).max(), rel=1e-6)
     for factor, comes_nearer in ((0.99, True), (1.01, False)):
-        path = descend(lambda w: height_gradient(w, A), np.ones(len(A)), factor * limit, 500)
+        path = descend(
+            lambda w: height_gradient(w, A), np.arange(1.0, len(A) + 1), factor * limit, 500
+        )
         assert (height(path[-1], A) < height(path[0], A)) == comes_nearer
 
 

@@ -64,7 +64,7 @@ NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 def same_number(shown: str, printed: str) -> bool:
-    """Whether two numbers agree to 2%, to two units of the last digit, or are both rounding noise."""
+    """Whether two numbers agree to 2%, to two units of the last digit, or are rounding noise."""
     first, second = (float(text.replace(",", "").replace("−", "-")) for text in (shown, printed))
     if all(1e-13 < abs(number) < 1e-8 for number in (first, second)):
         return True
