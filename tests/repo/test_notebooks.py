@@ -7,6 +7,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbconvert.preprocessors import CellExecutionError, ExecutePreprocessor
+from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from repository import ROOT, tracked_files
 
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")  # of an object in memory: another one in every run
@@ -23,6 +24,9 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
 def shown(notebook: nbformat.NotebookNode) -> list[list[tuple[str, Any]]]:
     """What a reader sees below each code cell: the texts, and which other forms there are."""
     cells = []
+    notebook, _ = CoalesceStreamsPreprocessor(enabled=True).preprocess(
+        notebook, {}
+    )  # how a text arrives in pieces is chance
     for cell in notebook.cells:
         if cell.cell_type == "code":
             outputs = []
@@ -72,6 +76,16 @@ def test_planted_stale_output_is_seen(tmp_path):
     first, second = stale_cells(path, tmp_path)
     assert "code cell 2" in first
     assert "code cell 3" in second
+
+
+def test_a_text_in_two_pieces_is_the_same_text(tmp_path):
+    path = write(tmp_path, "print(1)\nprint(2)")
+    notebook = executed(path, tmp_path)
+    notebook.cells[0].outputs = [
+        nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("1\n", "2\n")
+    ]
+    nbformat.write(notebook, path)
+    assert stale_cells(path, tmp_path) == []
 
 
 def test_planted_failing_cell_is_seen(tmp_path):
