@@ -44,6 +44,7 @@ def draw_classes(
     x: NDArray[Any],
     y: NDArray[Any],
     margin: float = 0.5,
+    size: float = 5,
 ) -> None:
     """Draw points of two classes, and which class a model gives to each place of the plane.
 
@@ -57,6 +58,8 @@ def draw_classes(
         Their classes, 0 or 1, (N,).
     margin
         How far the plane goes on around the points.
+    size
+        How large the points are drawn.
     """
     low, high = x.min(axis=0) - margin, x.max(axis=0) + margin
     across, up = np.meshgrid(
@@ -68,7 +71,7 @@ def draw_classes(
     if scores.min() < 0 < scores.max():
         axes.contour(across, up, scores, levels=[0], colors=[GRAY], linewidths=1.5)
     for label, color, marker in ((0, BLUE, "o"), (1, ORANGE, "s")):
-        axes.plot(*x[y == label].T, marker, color=color, markersize=5, markeredgecolor="white")
+        axes.plot(*x[y == label].T, marker, color=color, markersize=size, markeredgecolor="white")
     axes.grid(False)
     axes.set_aspect("equal")
 

@@ -16,6 +16,7 @@ Derived in ``notes/gradient_descent.md``. Run
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def largest_stable_rate(A: ArrayLike, steps: int = 200) -> float:
     start = np.random.default_rng(0).normal(size=len(A))
 
     def stays_down(rate: float) -> bool:
-        path = descend(lambda w: height_gradient(w, A), start, rate, steps)
+        path = descend(partial(height_gradient, A=A), start, rate, steps)
         before, after = height(path[-2:], A)
         return bool(after <= before)
 
@@ -116,7 +117,7 @@ def draw_path(axes: Axes, A: Array, learning_rate: float, steps: int, title: str
     across, up = np.meshgrid(np.linspace(-5, 5, 120), np.linspace(-1.6, 1.6, 120))
     heights = height(np.stack([across, up], axis=-1), A)
     axes.contour(across, up, heights, levels=[0.2, 1, 3, 6, 12, 20, 30], colors=GRAY, linewidths=1)
-    path = descend(lambda w: height_gradient(w, A), START, learning_rate, steps)
+    path = descend(partial(height_gradient, A=A), START, learning_rate, steps)
     axes.plot(*path.T, ".-", color=ORANGE, linewidth=1.2, markersize=6)
     axes.plot(0, 0, "*", color=BLUE, markersize=12)
     axes.set_xlim(-5, 5)
@@ -142,7 +143,7 @@ def draw_limit(limit: float) -> Figure:
     """Draw the height after 100 steps in the ravine against the learning rate."""
     rates = np.linspace(0.002, 0.084, 300)
     ends = [
-        height(descend(lambda w: height_gradient(w, RAVINE), START, rate, 100)[-1], RAVINE)
+        height(descend(partial(height_gradient, A=RAVINE), START, rate, 100)[-1], RAVINE)
         for rate in rates.tolist()
     ]
     figure = Figure()
@@ -170,7 +171,7 @@ def main() -> None:
         ("ravine", RAVINE, 0.07),
         ("ravine", RAVINE, 0.081),
     ):
-        path = descend(lambda w, A=A: height_gradient(w, A), START, rate, 40)  # type: ignore[misc]
+        path = descend(partial(height_gradient, A=A), START, rate, 40)
         print(f"  {name:6}  η = {rate:<5g}  {height(START, A):5.2f} → {height(path[-1], A):.4f}")
 
     for name, A in (("bowl", BOWL), ("ravine", RAVINE)):

@@ -20,6 +20,7 @@ is explained in ``notes/training_loop.md``. Run ``python phase-02-backprop/code/
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -136,6 +137,12 @@ def accuracy(model: Layer, x: ArrayLike, y: ArrayLike) -> float:
     return float(np.mean(z.argmax(axis=1) == y))
 
 
+def lead_of_class_1(model: Layer, x: ArrayLike) -> Array:
+    """Return how far the logit of class 1 is above that of class 0 at x (N, 2): shape (N,)."""
+    z = model.forward(x)
+    return z[:, 1] - z[:, 0]
+
+
 def draw(
     snapshots: dict[int, Layer], x: Array, y: Labels, memorized: list[float], losses: list[float]
 ) -> Figure:
@@ -144,9 +151,7 @@ def draw(
     grid = figure.add_gridspec(2, len(snapshots), height_ratios=[1.25, 1])
     for place, (step, model) in enumerate(snapshots.items()):
         axes = figure.add_subplot(grid[0, place])
-        draw_classes(axes, lambda places, m=model: np.diff(m.forward(places))[:, 0], x, y, 0.2)  # type: ignore[misc]
-        for line in axes.lines:
-            line.set_markersize(2.5)
+        draw_classes(axes, partial(lead_of_class_1, model), x, y, margin=0.2, size=3)
         axes.set_title(f"after {step:,} steps")
         axes.set_xticks([])
         axes.set_yticks([])

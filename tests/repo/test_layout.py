@@ -10,7 +10,7 @@ from repository import PACKAGE_FOLDERS, PHASES, ROOT, code_files, package_of, pl
 
 # Written so that this file does not match its own rules.
 MACHINE_PATH = re.compile(r"(?<![\w.)])/(?:work|root|home|Users)/\S*")
-PACKAGE_INDEX = re.compile(r"\S*(?:py[p]i\.org|python[h]osted\.org|download\.[p]ytorch\.org)\S*")
+PACKAGE_INDEX = re.compile(r"(?:py[p]i\.org|python[h]osted\.org|download\.[p]ytorch\.org)\S*")
 
 
 def phase_folders(root: Path) -> list[str]:

@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from lessons import lessons, run
+from lessons import LESSON_PHASES, lessons, run
 from repository import ROOT, plant, tracked_files
 from sybil import Example
 from sybil.document import Document
@@ -194,6 +194,51 @@ def test_no_fence_escapes(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_no_link_is_broken(document):
     assert broken_links(ROOT, document) == []
+
+
+LESSON_DOCUMENTS = [file for file in DOCUMENTS if file.parts[0] in LESSON_PHASES]
+POSTS = [file for file in LESSON_DOCUMENTS if file.parts[1] == "blog"]
+NOTES = [file for file in LESSON_DOCUMENTS if file.parts[1] == "notes"]
+DICTIONARY = Path("phase-00-python-math/notes/symbols.md")
+
+
+def post_problems(text: str) -> list[str]:
+    """What a blog post lacks: its length, its pictures, its call-outs, its outlook."""
+    problems = []
+    words = len(text.split())
+    if not 1500 <= words <= 3000:
+        problems.append(f"{words} words instead of 1,500 to 3,000")
+    if len(re.findall(r"^!\[", text, re.MULTILINE)) < 3:
+        problems.append("fewer than three pictures")
+    problems += [
+        f"no {mark}" for mark in ("> **Aha.**", "> **Predict.**", "**Next:**") if mark not in text
+    ]
+    return problems
+
+
+@pytest.mark.parametrize("post", POSTS, ids=str)
+def test_post_has_what_a_reader_expects(post):
+    assert post_problems((ROOT / post).read_text(encoding="utf-8")) == []
+
+
+def test_planted_poor_post_is_seen():
+    assert len(post_problems("Read this.")) == 5
+    good = "word " * 1500 + "\n![a](a.png)" * 3 + "\n> **Aha.**\n> **Predict.**\n**Next:**"
+    assert post_problems(good) == []
+
+
+@pytest.mark.parametrize("note", NOTES, ids=str)
+def test_note_links_to_the_symbol_dictionary(note):
+    text = (ROOT / note).read_text(encoding="utf-8")
+    targets = {(ROOT / note.parent / link).resolve() for link, _ in LINK.findall(text)}
+    assert note == DICTIONARY or (ROOT / DICTIONARY).resolve() in targets
+
+
+@pytest.mark.parametrize("phase", sorted({file.parts[0] for file in LESSON_DOCUMENTS}))
+def test_phase_has_posts_notes_and_a_notebook(phase):
+    assert any(file.parts[0] == phase for file in POSTS)
+    assert any(file.parts[0] == phase for file in NOTES)
+    assert list((ROOT / phase / "code").glob("*.ipynb"))
 
 
 def block(language: str, *lines: str) -> str:
