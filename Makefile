@@ -35,8 +35,10 @@ figures: .venv/.done ## draw every picture again; the README's curve needs runs/
 		runs/stories_5min --out phase-08-train-gpt2/curve.png
 
 notebooks: .venv/.done ## run every notebook again and keep what it shows
-	@.venv/bin/python -m nbconvert --to notebook --execute --inplace --log-level WARN --coalesce-streams \
+	@.venv/bin/python -m nbconvert --to notebook --execute --inplace --log-level WARN \
 		--ExecutePreprocessor.record_timing=False phase-*/code/*.ipynb
+	@.venv/bin/python -m nbconvert --to notebook --coalesce-streams --inplace --log-level WARN \
+		phase-*/code/*.ipynb
 
 bench: .venv/.done ## compare our MLP's speed with PyTorch's, and the trainer's with a textbook loop
 	@.venv/bin/python tests/phase_02/benchmark_mlp.py

@@ -71,7 +71,7 @@ def draw_classes(
     if scores.min() < 0 < scores.max():
         axes.contour(across, up, scores, levels=[0], colors=[GRAY], linewidths=1.5)
     for label, color, marker in ((0, BLUE, "o"), (1, ORANGE, "s")):
-        axes.plot(*x[y == label].T, marker, color=color, markersize=size, markeredgecolor="white")
+        axes.plot(*x[y == label].T, marker, color=color, markersize=size, mec="white", mew=size / 8)
     axes.grid(False)
     axes.set_aspect("equal")
 
