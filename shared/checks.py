@@ -115,3 +115,18 @@ def check_number(name: str, value: float, low: float, high: float = np.inf) -> f
     if not np.isfinite(number):
         raise ValueError(f"{name}: expected a finite number, got {value!r}: choose another")
     return float(value)
+
+
+def check_count(name: str, value: int) -> int:
+    """Return ``value`` if it is a whole number of at least 1.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"{name}: expected a whole number of at least 1, got {value!r}: choose another"
+        )
+    return int(value)

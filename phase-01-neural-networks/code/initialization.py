@@ -34,20 +34,13 @@ from matplotlib.figure import Figure
 from numpy.typing import DTypeLike, NDArray
 
 from phase_01.activations import Activation, relu, tanh
+from shared.checks import check_count
 from shared.plotting import BLUE, GRAY, GREEN, ORANGE
 from shared.script import finish, lesson_arguments
 
 Array = NDArray[Any]
 
 SCHEMES = ("zero", "small", "glorot", "he")
-
-
-def check_count(name: str, value: int) -> None:
-    """Refuse what is not a whole number of at least 1."""
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(
-            f"{name}: expected a whole number of at least 1, got {value!r}: choose another"
-        )
 
 
 def initial_weights(

@@ -22,9 +22,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from phase_01.initialization import check_count
 from phase_01.losses import mean_squared_error, mean_squared_error_slope
-from shared.checks import check_array, check_number
+from shared.checks import check_array, check_count, check_number
 from shared.plotting import BLUE, GRAY, ORANGE
 from shared.script import finish, lesson_arguments
 

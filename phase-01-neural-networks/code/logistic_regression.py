@@ -25,13 +25,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from phase_01.activations import sigmoid, sigmoid_slope
-from phase_01.initialization import check_count
 from phase_01.losses import (
     binary_cross_entropy,
     binary_cross_entropy_slope,
     mean_squared_error_slope,
 )
-from shared.checks import check_array, check_labels, check_number
+from shared.checks import check_array, check_count, check_labels, check_number
 from shared.plotting import BLUE, ORANGE, draw_classes
 from shared.script import finish, lesson_arguments
 

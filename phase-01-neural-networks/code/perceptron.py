@@ -25,8 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from phase_01.initialization import check_count
-from shared.checks import check_array, check_labels
+from shared.checks import check_array, check_count, check_labels
 from shared.plotting import GRAY, draw_classes
 from shared.script import finish, lesson_arguments
 

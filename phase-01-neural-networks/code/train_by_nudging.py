@@ -24,11 +24,10 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from phase_01.activations import tanh
-from phase_01.initialization import check_count
 from phase_01.losses import binary_cross_entropy
 from phase_01.mlp import MLP
 from phase_01.perceptron import INPUTS, TARGETS
-from shared.checks import check_array, check_number
+from shared.checks import check_array, check_count, check_number
 from shared.plotting import BLUE, GRAY, GREEN, ORANGE
 from shared.progress import progress
 from shared.script import finish, lesson_arguments

@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from phase_02.layers import Layer, Linear, ReLU, Sequential
 from phase_02.losses import SoftmaxCrossEntropy
 from phase_02.optimizers import Adam, Optimizer, warmup_cosine
-from shared.checks import check_array, check_labels
+from shared.checks import check_array, check_count, check_labels
 from shared.plotting import BLUE, GRAY, ORANGE, draw_classes
 from shared.progress import progress
 from shared.script import finish, lesson_arguments
@@ -64,10 +64,9 @@ def spirals(count: int, rng: np.random.Generator, noise: float = 0.02) -> tuple[
     Raises
     ------
     ValueError
-        If ``count`` is below 1.
+        If ``count`` is not a whole number of at least 1.
     """
-    if count < 1:
-        raise ValueError(f"count: expected at least 1, got {count}: ask for more points")
+    check_count("count", count)
     radius = np.sqrt(rng.uniform(0.01, 1, size=2 * count))  # as many far out as near the middle
     y = np.repeat([0, 1], count)
     angle = 3 * np.pi * radius + np.pi * y
@@ -116,10 +115,13 @@ def train(
     Raises
     ------
     ValueError
-        If x and y do not fit each other or the model, or hold what is no finite number.
+        If x and y do not fit each other or the model, or hold what is no finite number, or if steps
+        or batch_size is below 1.
     """
     x = check_array("x", x, ("N", "inputs"), "give one row of numbers per example")
     y = check_labels("y", y, x.shape[:1], int(np.max(y, initial=0)) + 1)
+    check_count("steps", steps)
+    check_count("batch_size", batch_size)
     peak, losses = optimizer.learning_rate, []
     for step in progress(range(steps), "training"):
         optimizer.learning_rate = warmup_cosine(step, steps, peak, warmup=steps // 20)

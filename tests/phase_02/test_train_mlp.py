@@ -67,11 +67,12 @@ def test_a_straight_line_cannot_separate_them():
     ("call", "message"),
     [
         (lambda: make_mlp([2], rng()), "input and output at least"),
-        (lambda: spirals(0, rng()), "count: expected at least 1"),
+        (lambda: spirals(0, rng()), "count: expected a whole number of at least 1"),
         (lambda: train(None, None, [[1.0, np.nan]], [0], 1, 1, rng()), "nan"),
         (lambda: train(None, None, [[1.0, 2.0]], [0, 1], 1, 1, rng()), "one class per example"),
         (lambda: train(None, None, [[1.0, 2.0]], [-1], 1, 1, rng()), "got -1"),
         (lambda: train(None, None, np.zeros((0, 2)), [], 1, 1, rng()), "no entries"),
+        (lambda: train(None, None, [[1.0]], [0], 1, 0, rng()), "batch_size: expected a whole"),
         (lambda: accuracy(make_mlp([2, 2], rng()), [[1.0, 2.0]], [5]), "got 5 to 5"),
     ],
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared.checks import check_array, check_labels, check_number
+from shared.checks import check_array, check_count, check_labels, check_number
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,10 @@ def test_numbers():
             check_number("h", value, 0, 1)
     with pytest.raises(ValueError, match="finite"):
         check_number("h", np.inf, 0)
+
+
+def test_counts():
+    assert check_count("epochs", np.int32(3)) == 3
+    for value in (0, -1, 1.0, "3", None, True):
+        with pytest.raises(ValueError, match="epochs: expected a whole number of at least 1, got"):
+            check_count("epochs", value)
