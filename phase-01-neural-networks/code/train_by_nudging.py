@@ -179,7 +179,7 @@ def draw(parameters: Array, seconds: Array, whole: tuple[int, float]) -> Figure:
     axes.annotate(
         f"{years:.1f} years",
         (GPT2_PARAMETERS, far),
-        xytext=(-12, 4),
+        xytext=(-14, -16),
         textcoords="offset points",
         ha="right",
         color=ORANGE,

@@ -1,5 +1,8 @@
 """Nudging: its slopes, that it learns, what it costs, and how the cost is continued."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from phase_01.mlp import MLP
 from phase_01.perceptron import INPUTS, TARGETS
 from phase_01.train_by_nudging import (
     GPT2_PARAMETERS,
+    WIDTHS,
     YEAR,
     example_task,
     growth,
@@ -119,3 +123,19 @@ def test_growth_is_the_slope_between_the_two_largest():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_note_tells_times_of_the_right_size():
+    note = Path(__file__).parents[2] / "phase-01-neural-networks/notes/cost_of_nudging.md"
+    rows = re.findall(
+        r"^\| ([\d,]+)(?:, extrapolated)? \| ([\d.,]+)", note.read_text(), re.MULTILINE
+    )
+    told = {int(a.replace(",", "")): float(b.replace(",", "")) for a, b in rows}
+    assert len(told) == len(WIDTHS) + 1
+    for width in (8, 32, 128, 512):
+        parameters, seconds = seconds_per_step(width)
+        assert seconds / 10 < told[parameters] < 10 * seconds
+    largest = sorted(told)[-2]
+    years = years_per_step(largest, told[largest])
+    assert told[GPT2_PARAMETERS] / YEAR == pytest.approx(years, rel=0.05)
+    assert f"{years:.1f} years" in note.read_text()
