@@ -62,6 +62,8 @@ BUGS = [
     Bug("Tanh: square forgotten", "layers", "(1 - self.a**2)", "(1 - self.a)"),
     Bug("Sigmoid: half of the slope", "layers", " * self.a * (1 - self.a)", " * (1 - self.a)"),
     Bug("Softmax: others forgotten", "layers", "(dL_dp - average)", "dL_dp"),
+    Bug("Softmax: no blame at all", "layers",
+        "self.p * (dL_dp - average), {}", "0 * dL_dp, {}"),
     Bug("Dropout: not scaled up", "layers",
         "scale = 1 / (1 - self.rate) if training else 1.0", "scale = 1.0"),
     Bug("Dropout: blame ignores the mask", "layers",
