@@ -4,7 +4,7 @@ Each bug is one line of this phase's code, changed. The module is built again ar
 every detector of ``detectors`` is run on it; nothing in the table is written by hand.
 
 A wrong gradient often still goes downhill. The network learns, only worse, and nobody looks. So no
-detector is enough: nudging sees wrong gradients but no wrong forward pass, values by hand see what
+detector is enough: nudging sees nothing that forward and backward share, values by hand see what
 they were worked out for, and overfitting sees only what hurts.
 
 What is behind each bug is told in ``notes/bug_zoo.md``. Run

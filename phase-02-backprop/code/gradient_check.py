@@ -1,7 +1,7 @@
 """The gradient check: whether a backward pass is the derivative of its forward pass.
 
     (L(x + h) − L(x − h)) / (2h)    for every entry of every input and parameter, against dL_dx
-    error = ‖a − b‖ / (‖a‖ + ‖b‖)   one number per array: 0 when equal, 1 when unrelated
+    error = ‖a − b‖ / (‖a‖ + ‖b‖)   one number per array: 0 when equal, 1 when opposite
 
 x stands for each array in turn, h = 1e-5 is the step, a and b are the gradient by backward and the
 one by nudging, both of the shape of x. In float64 the V-curve of phase 0 leaves an error near
@@ -9,8 +9,9 @@ one by nudging, both of the shape of x. In float64 the V-curve of phase 0 leaves
 
 A layer gives an array, not a loss. L = Σ c ⊙ output makes one number of it, with random weights c
 of the shape of the output, so that backward starts from dL_da = c. With c = 1 everywhere, mistakes
-that cancel in a sum would pass. Parameters are random too: a bias that is 0 hides what is done to
-it.
+that cancel in a sum would pass. Parameters are random too: at special values, such as 0, a wrong
+formula can agree with the right one. And there are several examples, because for one alone a sum
+and an average are the same.
 
 Baydin et al. 2018, "Automatic Differentiation in Machine Learning: a Survey". Derived in
 ``notes/gradient_check.md``. Run ``python phase-02-backprop/code/gradient_check.py``.

@@ -8,13 +8,12 @@
     Dropout    a = z ⊙ mask           dL_dz = dL_da ⊙ mask
 
 x is (…, inputs), W (inputs, outputs), b (outputs,), z and a (…, outputs); ⊙ multiplies entry by
-entry. dL_dz is the gradient of the loss with respect to z, of the shape of z: which direction makes
-the loss go down, and how fast. The leading axes … are examples, as many as come at once, and no
-loop runs over them.
+entry. dL_dz is the gradient of the loss with respect to z, of the shape of z: how much the loss
+rises for a small rise of each entry. The leading axes … are examples, as many as come at once, and
+no loop runs over them.
 
 `forward` keeps what `backward` needs and nothing else. `backward` takes the blame for the output
-and returns the blame for the input and for each parameter, freshly made: whoever calls adds them
-up.
+and returns the blame for the input and for each parameter, freshly made each time.
 
 Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors". Derived in
 ``notes/linear_layer.md``. Run ``python phase-02-backprop/code/layers.py``.

@@ -171,6 +171,7 @@ def draw(result: Value) -> Figure:
     place = layout(order)
     figure = Figure(figsize=(8, 2.7))
     axes = figure.subplots()
+    top = 0.6
     for value in order:
         x, y = place[id(value)]
         axes.add_patch(
@@ -190,17 +191,25 @@ def draw(result: Value) -> Figure:
         ):
             axes.text(x, y + up, text, color=color, ha="center", va="center")
         for parent, slope in value.parents:
-            start = place[id(parent)]
-            axes.annotate(
-                "",
-                xy=(x - 0.6, y + 0.3 * (start[1] - y)),
-                xytext=(start[0] + 0.6, start[1] - 0.2 * (start[1] - y)),
-                arrowprops={"arrowstyle": "-|>", "color": GRAY},
-            )
-            middle = ((start[0] + x) / 2 - 0.08, 0.62 * start[1] + 0.38 * y + 0.1)
+            left, height = place[id(parent)]
+            skips = x - left > 2.1  # then the arrow goes over the boxes between
+            if skips:
+                begin, end = (left + 0.4, height + 0.5), (x - 0.4, y + 0.5)
+                middle = ((left + x) / 2, y + 0.5 + 0.12 * (x - left))
+            else:
+                begin = (left + 0.6, height - 0.2 * (height - y))
+                end = (x - 0.6, y + 0.3 * (height - y))
+                middle = ((left + x) / 2 - 0.08, 0.62 * height + 0.38 * y + 0.1)
+            arrow = {
+                "arrowstyle": "-|>",
+                "color": GRAY,
+                "connectionstyle": f"arc3,rad={-0.25 * skips}",
+            }
+            axes.annotate("", xy=end, xytext=begin, arrowprops=arrow)
             axes.text(*middle, f"× {slope:g}", ha="center", va="bottom", fontsize=9)
+            top = max(top, middle[1] + 0.4)
     axes.set_xlim(-0.8, max(x for x, _ in place.values()) + 0.8)
-    axes.set_ylim(min(y for _, y in place.values()) - 0.6, 0.6)
+    axes.set_ylim(min(y for _, y in place.values()) - 0.6, top)
     axes.set_aspect("equal")
     axes.axis("off")
     axes.set_title("Numbers flow right (blue); blame flows left (orange), times each slope")
