@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Shape = Sequence[int | str | None]
 
@@ -57,9 +57,12 @@ def check_array(name: str, value: ArrayLike, shape: Shape, remedy: str) -> NDArr
     expected = f"{name}: expected finite numbers of shape {describe(shape)}"
     try:
         array = np.asarray(value)
-        array = array if array.dtype.kind == "f" else array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{expected}, got {type(value).__name__}: {remedy}") from error
+    except ValueError as error:
+        raise ValueError(f"{expected}, got rows of unequal length: {remedy}") from error
+    if array.dtype.kind not in "biuf":
+        kinds = sorted({type(entry).__name__ for entry in array.ravel().tolist()})
+        raise ValueError(f"{expected}, got {', '.join(kinds)}: {remedy}")
+    array = array if array.dtype.kind == "f" else array.astype(np.float64)
     if not fits(array.shape, shape):
         raise ValueError(f"{expected}, got shape {array.shape}: {remedy}")
     if array.size == 0:
@@ -109,12 +112,45 @@ def check_number(name: str, value: float, low: float, high: float = np.inf) -> f
         If it is not.
     """
     number = np.asarray(value)
-    if number.shape != () or number.dtype.kind not in "fiu" or not low < number <= high:
+    is_number = number.shape == () and number.dtype.kind in "fiu"
+    if low > -np.inf and not (is_number and low < number <= high):
         limit = f"above {low:g}" if high == np.inf else f"above {low:g} and at most {high:g}"
         raise ValueError(f"{name}: expected a number {limit}, got {value!r}: choose another")
-    if not np.isfinite(number):
+    if not is_number or not np.isfinite(number):
         raise ValueError(f"{name}: expected a finite number, got {value!r}: choose another")
-    return float(value)
+    return float(number)
+
+
+def check_share(name: str, value: float, remedy: str) -> float:
+    """Return ``value`` if it is a number from 0 to below 1, as a share that stays must be.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    number = np.asarray(value)
+    if number.shape != () or number.dtype.kind not in "fiu" or not 0 <= number < 1:
+        raise ValueError(f"{name}: expected 0 or more and below 1, got {value!r}: {remedy}")
+    return float(number)
+
+
+def check_float_type(name: str, value: DTypeLike) -> np.dtype[Any]:
+    """Return ``value`` as a NumPy type if it is a floating-point type.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    expected = f"{name}: expected a floating-point type, got"
+    try:
+        dtype = np.dtype(value)
+    except TypeError as error:
+        raise ValueError(f"{expected} {value!r}: try np.float32") from error
+    if dtype.kind != "f":
+        raise ValueError(f"{expected} {dtype}: try np.float32")
+    return dtype
 
 
 def check_count(name: str, value: int) -> int:

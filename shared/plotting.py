@@ -6,7 +6,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
 
 matplotlib.rcParams.update(
     {
@@ -26,9 +28,6 @@ matplotlib.rcParams.update(
     }
 )
 
-from matplotlib.axes import Axes  # noqa: E402  (after the style is set)
-from matplotlib.figure import Figure  # noqa: E402
-
 # Told apart by all eyes.
 BLUE, ORANGE, GREEN, GRAY, PINK = "#0072b2", "#d55e00", "#009e73", "#666666", "#cc79a7"
 
@@ -36,6 +35,13 @@ BLUE, ORANGE, GREEN, GRAY, PINK = "#0072b2", "#d55e00", "#009e73", "#666666", "#
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG; the same figure gives the same file."""
     figure.savefig(path, bbox_inches="tight", metadata={"Software": None})
+
+
+def draw_smooth(axes: Axes, values: ArrayLike, window: int, **style: Any) -> None:
+    """Draw the running average of a curve (steps,), each point in the middle of its window."""
+    values = np.asarray(values)
+    smooth = np.convolve(values, np.ones(window) / window, mode="valid")
+    axes.plot(np.arange(len(smooth)) + window // 2, smooth, **style)
 
 
 def draw_classes(

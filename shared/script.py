@@ -30,7 +30,10 @@ def lesson_arguments(description: str | None, file: str) -> argparse.Namespace:
         "--out", type=Path, default=picture, metavar="FILE.png", help=f"default {shown(picture)}"
     )
     parser.add_argument("--show", action="store_true", help="open the picture at the end")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.out.suffix != ".png":
+        parser.error(f"--out: expected a name that ends in .png, got {arguments.out}")
+    return arguments
 
 
 def shown(path: Path) -> str:

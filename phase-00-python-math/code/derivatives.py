@@ -45,15 +45,15 @@ def forward_difference(f: Callable[[Any], Any], x: Any, h: float) -> Any:
     ValueError
         If x is not finite or h is not above 0.
     """
-    check_array("x", x, np.shape(x), "give the place as a number")
-    check_number("h", float(h), 0)
+    x = check_array("x", x, np.shape(x), "give the place as a number")
+    check_number("h", h, 0)
     return (f(x + h) - f(x)) / h
 
 
 def central_difference(f: Callable[[Any], Any], x: Any, h: float) -> Any:
     """Return the slope of ``f`` between x − h and x + h; see `forward_difference`."""
-    check_array("x", x, np.shape(x), "give the place as a number")
-    check_number("h", float(h), 0)
+    x = check_array("x", x, np.shape(x), "give the place as a number")
+    check_number("h", h, 0)
     return (f(x + h) - f(x - h)) / (2 * h)
 
 
@@ -77,7 +77,8 @@ def numerical_gradient(f: Callable[[Array], Any], x: ArrayLike, h: float = 1e-5)
     Raises
     ------
     ValueError
-        If x is empty or not finite, if h is not above 0, or if f gives more than one number.
+        If x is empty or not finite, if h is not above 0 or too small to move x, or if f gives more
+        than one number.
     """
     x = check_array("x", x, np.shape(x), "give the place as an array of numbers").copy()
     check_number("h", h, 0)
@@ -85,20 +86,25 @@ def numerical_gradient(f: Callable[[Array], Any], x: ArrayLike, h: float = 1e-5)
     for index in np.ndindex(x.shape):
         kept = x[index]
         x[index] = kept + h
-        above = f(x)
-        x[index] = kept - h
-        below = f(x)
-        x[index] = kept
-        if np.size(above) != 1:
+        if x[index] == kept:
             raise ValueError(
-                f"f: expected a function that gives one number, got shape {np.shape(above)}: "
+                f"h: expected a step that moves x, got {h:g} at {kept:g} in {x.dtype}: "
+                "take a larger step, or float64"
+            )
+        above = np.array(f(x))  # a copy: f may give back a part of x, which changes below
+        x[index] = kept - h
+        below = np.array(f(x))
+        x[index] = kept
+        if above.size != 1:
+            raise ValueError(
+                f"f: expected a function that gives one number, got shape {above.shape}: "
                 "sum its results, or take them one at a time"
             )
-        gradient[index] = (above - below) / (2 * h)
+        gradient[index] = (above - below).item() / (2 * h)
     return gradient
 
 
-def error_curve(dtype: type, steps: Array) -> Array:
+def error_curve(dtype: type, steps: ArrayLike) -> Array:
     """Return how wrong the central difference of eˣ is, for each step h.
 
     The slope of eˣ is eˣ, so the error can be measured. It is the root mean square of the relative
@@ -109,6 +115,7 @@ def error_curve(dtype: type, steps: Array) -> Array:
     Array
         The relative errors, of the shape of ``steps``.
     """
+    steps = check_array("steps", steps, ("n",), "give a list of steps")
     x: Array = np.linspace(0.5, 1.5, 1000).astype(dtype)
     true = np.exp(x.astype(np.float64))
     return np.array(

@@ -25,7 +25,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from shared.checks import check_array
+from shared.checks import check_array, check_float_type
 from shared.plotting import BLUE, ORANGE
 from shared.script import finish, lesson_arguments
 
@@ -40,11 +40,7 @@ def machine_epsilon(dtype: DTypeLike) -> float:
     ValueError
         If the type is not a floating-point type.
     """
-    if np.dtype(dtype).kind != "f":
-        raise ValueError(
-            f"dtype: expected a floating-point type, got {np.dtype(dtype)}: try np.float32"
-        )
-    one = np.ones((), dtype)
+    one = np.ones((), check_float_type("dtype", dtype))
     eps = one
     while one + eps / 2 > one:
         eps = eps / 2

@@ -7,9 +7,10 @@ shape of w: it points where f rises fastest, so the step goes the other way. η,
 is how far one step goes.
 
 The valleys here are f(w) = ½ wᵀ A w, lowest at 0; A is a symmetric table (n, n). Their gradient is
-A w. How sharply a valley bends depends on the direction; the largest of these curvatures is λ_max,
-the largest eigenvalue of A. Steps with η below 2/λ_max come nearer to the bottom. Steps above it
-jump across and land higher on the other side, each time.
+A w. How sharply a valley bends depends on the direction; the largest of these curvatures is λ_max
+(mathematics calls these curvatures the eigenvalues of A). Steps with η below 2/λ_max come nearer to
+the bottom. Steps above it jump across the sharpest direction and land higher on the other side,
+each time, until that direction outweighs all others and the walk climbs out.
 
 Derived in ``notes/gradient_descent.md``. Run
 ``python phase-00-python-math/code/gradient_descent.py``.
@@ -24,7 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from shared.checks import check_array, check_number
+from shared.checks import check_array, check_count, check_number
 from shared.plotting import BLUE, GRAY, ORANGE
 from shared.script import finish, lesson_arguments
 
@@ -42,7 +43,7 @@ def height(w: Array, A: Array) -> Array:
 
 def height_gradient(w: Array, A: Array) -> Array:
     """Return ∂f/∂w = A w for one point (n,)."""
-    return A @ w
+    return A @ check_array("w", w, A.shape[:1], "give one point, not several")
 
 
 def descend(
@@ -69,11 +70,12 @@ def descend(
     Raises
     ------
     ValueError
-        If the start is not a finite vector, the learning rate is not above 0, or the gradient has
-        another shape than the point.
+        If the start is not a finite vector, the learning rate is not above 0, there is no step, or
+        the gradient has another shape than the point.
     """
-    w = check_array("start", start, ("n",), "give the first point as a list of numbers")
-    check_number("learning_rate", learning_rate, 0)
+    w = check_array("start", start, ("n",), "give the first point as a list of numbers").copy()
+    learning_rate = check_number("learning_rate", learning_rate, 0)
+    check_count("steps", steps)
     path = [w]
     for _ in range(steps):
         slope = check_array("gradient", gradient(w), w.shape, "give one slope per entry of w")
@@ -86,15 +88,21 @@ def largest_stable_rate(A: ArrayLike, steps: int = 200) -> float:
     """Find by trying the learning rate above which descent in the valley A climbs.
 
     The start is random, so that every direction of the valley is felt. A rate passes if the last of
-    ``steps`` steps did not climb. It is doubled until it fails, and
-    the place between the last pass and the first failure is then halved thirty times.
+    ``steps`` steps did not climb; they must be many, because at first the other directions may hide
+    the one that climbs. The rate is doubled until it fails, and the place between the last pass and
+    the first failure is then halved thirty times.
 
     Raises
     ------
     ValueError
-        If A is not a square table of finite numbers.
+        If A is not a square table of finite numbers, or f is no valley, or there is no step.
     """
     A = check_array("A", A, ("n", "n"), "give the curvatures as a square table")
+    if not np.allclose(A, A.T) or np.linalg.eigvalsh(A).min() <= 0:
+        raise ValueError(
+            "A: expected a valley, equal to A.T and bending up in every direction, got another "
+            "table: a saddle or a plain has no such rate"
+        )
     start = np.random.default_rng(0).normal(size=len(A))
 
     def stays_down(rate: float) -> bool:
@@ -102,10 +110,10 @@ def largest_stable_rate(A: ArrayLike, steps: int = 200) -> float:
         before, after = height(path[-2:], A)
         return bool(after <= before)
 
-    fails = 1e-3
+    passes = 1 / float(np.abs(A).sum())  # no curvature is larger than this sum
+    fails = 2 * passes
     while stays_down(fails):
-        fails *= 2
-    passes = fails / 2
+        passes, fails = fails, 2 * fails
     for _ in range(30):
         middle = (passes + fails) / 2
         passes, fails = (middle, fails) if stays_down(middle) else (passes, middle)
@@ -174,14 +182,15 @@ def main() -> None:
         path = descend(partial(height_gradient, A=A), START, rate, 40)
         print(f"  {name:6}  η = {rate:<5g}  {height(START, A):5.2f} → {height(path[-1], A):.4f}")
 
-    for name, A in (("bowl", BOWL), ("ravine", RAVINE)):
+    limits = {name: largest_stable_rate(A) for name, A in (("bowl", BOWL), ("ravine", RAVINE))}
+    for (name, limit), A in zip(limits.items(), (BOWL, RAVINE), strict=True):
         sharpest = np.linalg.eigvalsh(A).max()
         print(
             f"{name:6}  λ_max = {sharpest:<4g}  theory 2/λ_max = {2 / sharpest:.6f}"
-            f"   found by trying {largest_stable_rate(A):.6f}"
+            f"   found by trying {limit:.6f}"
         )
     finish(draw_paths(), arguments)
-    finish(draw_limit(largest_stable_rate(RAVINE)), arguments, "limit")
+    finish(draw_limit(limits["ravine"]), arguments, "limit")
 
 
 if __name__ == "__main__":

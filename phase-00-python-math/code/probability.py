@@ -23,7 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from shared.checks import check_array
+from shared.checks import check_array, check_count
 from shared.plotting import BLUE, GRAY, ORANGE
 from shared.script import finish, lesson_arguments
 
@@ -68,9 +68,10 @@ def sample(p: ArrayLike, count: int, rng: np.random.Generator) -> NDArray[np.int
     Raises
     ------
     ValueError
-        If p are no probabilities.
+        If p are no probabilities, or ``count`` is not a whole number of at least 1.
     """
     p = check_probabilities("p", p)
+    check_count("count", count)
     ends = np.cumsum(p)
     outcomes = np.searchsorted(ends, rng.random(count), side="right")
     return np.minimum(outcomes, np.flatnonzero(p)[-1])  # the ends may sum to a hair less than 1

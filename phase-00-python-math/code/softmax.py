@@ -8,7 +8,7 @@ result has the shape of z.
 
 e^1000 is larger than any float64, so the formula as it stands fails on a score of 1000. Softmax
 does not change when the same number is taken from all scores. Taking away the largest leaves 0 as
-the largest exponent, and nothing can overflow.
+the largest exponent, and no exponential can overflow.
 
 Temperature divides the scores first: below 1 the favourite takes more, above 1 it takes less.
 
@@ -81,7 +81,9 @@ def softmax(z: ArrayLike, axis: int = -1, temperature: float = 1.0) -> Array:
         If z is a single number, is empty or is not finite, or if temperature is not above 0.
     """
     z = check_array("z", z, (None, "V"), SCORES)
-    z = z / check_number("temperature", temperature, 0)
+    with np.errstate(over="ignore"):
+        z = z / check_number("temperature", temperature, 0)
+    z = check_array("z / temperature", z, (None, "V"), "raise the temperature")
     e = np.exp(z - z.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 

@@ -2,11 +2,12 @@
 
     dot product      x · w = Σ_i x_i w_i                    (n,) and (n,)      →  ()
     matrix product   (A @ B)_ij = Σ_k A_ik B_kj             (m, k) and (k, n)  →  (m, n)
+    einsum           'i,ij->j': multiply, then add up over the letters that are missing on the right
     broadcasting     sizes are compared from the right; a size of 1 is repeated
 
 A *vector* is a list of numbers, shape (n,). A *matrix* is a table, shape (rows, columns). ``x @ W``
-mixes the n numbers of x into as many new ones as W has columns: each column is one recipe. All of a
-neural network's work is this mixing.
+mixes the n numbers of x into as many new ones as W has columns: each column is one recipe. Nearly
+all of a neural network's work is this mixing.
 
 The loops below say what ``@`` means, and nothing else in the project uses them.
 

@@ -34,7 +34,7 @@ from matplotlib.figure import Figure
 from numpy.typing import DTypeLike, NDArray
 
 from phase_01.activations import Activation, relu, tanh
-from shared.checks import check_count
+from shared.checks import check_count, check_float_type
 from shared.plotting import BLUE, GRAY, GREEN, ORANGE
 from shared.script import finish, lesson_arguments
 
@@ -71,10 +71,12 @@ def initial_weights(
     Raises
     ------
     ValueError
-        If a size is not a whole number of at least 1, or the scheme is not one of the four.
+        If a size is not a whole number of at least 1, the scheme is not one of the four, or
+        ``dtype`` is not a floating-point type.
     """
     check_count("inputs", inputs)
     check_count("outputs", outputs)
+    check_float_type("dtype", dtype)
     if scheme == "zero":
         return np.zeros((inputs, outputs), dtype)
     if scheme == "small":

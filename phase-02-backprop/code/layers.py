@@ -8,7 +8,9 @@
     Dropout    a = z ⊙ mask           dL_dz = dL_da ⊙ mask
 
 x is (…, inputs), W (inputs, outputs), b (outputs,), z and a (…, outputs); ⊙ multiplies entry by
-entry. dL_dz is the gradient of the loss with respect to z, of the shape of z: how much the loss
+entry. σ is phase 1's sigmoid; mask is 0 where a number is switched off, else 1 / (1 − rate); a, or
+p, is the layer's output. The Σ at dL_db goes over the examples, the one at Softmax over the last
+axis. dL_dz is the gradient of the loss with respect to z, of the shape of z: how much the loss
 rises for a small rise of each entry. The leading axes … are examples, as many as come at once, and
 no loop runs over them.
 
@@ -29,7 +31,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from phase_00.softmax import softmax
 from phase_01.activations import relu, sigmoid, tanh
 from phase_01.initialization import initial_weights
-from shared.checks import check_array
+from shared.checks import check_array, check_share
 from shared.plotting import BLUE, GRAY, ORANGE
 from shared.script import finish, lesson_arguments
 
@@ -43,7 +45,8 @@ class Layer:
     Attributes
     ----------
     params
-        The numbers that training adjusts, by name. An optimizer changes them in place.
+        The numbers that training adjusts, by name. Change them in place, as an optimizer does:
+        ``params["W"][...] = new``. A `Sequential` and its layers hold the same arrays.
     """
 
     def __init__(self) -> None:
@@ -51,6 +54,15 @@ class Layer:
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Map the input to the output, and keep what `backward` needs.
+
+        Input and output are kept, not copied: change neither in place before `backward` has run.
+
+        Parameters
+        ----------
+        x
+            The input; each layer says its shape.
+        training
+            Whether this is a step of training. Only Dropout asks.
 
         Raises
         ------
@@ -91,6 +103,8 @@ class Linear(Layer):
         Where the first weights come from; the biases start at 0.
     scheme
         How large the first weights are; see ``phase_01.initialization``.
+    dtype
+        Their precision, and that of everything the layer computes.
     """
 
     def __init__(
@@ -104,12 +118,13 @@ class Linear(Layer):
         super().__init__()
         W = initial_weights(inputs, outputs, scheme, rng, dtype)
         self.params = {"W": W, "b": np.zeros(outputs, dtype)}
+        self.x: Array = np.empty((0, inputs))
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Map (…, inputs) to (…, outputs)."""
         W, b = self.params["W"], self.params["b"]
         remedy = "the last axis must be the layer's inputs"
-        self.x = check_array("x", x, (None, len(W)), remedy)
+        self.x = check_array("x", x, (None, len(W)), remedy).astype(W.dtype, copy=False)
         return self.x @ W + b
 
     def backward(self, dL_da: ArrayLike) -> tuple[Array, Arrays]:
@@ -128,6 +143,8 @@ class Linear(Layer):
 class Sigmoid(Layer):
     """Squeeze each number into 0…1."""
 
+    a: Array = np.empty(0)  # the last result: none yet
+
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Map numbers of any shape, entry by entry."""
         self.a = sigmoid(x)  # the slope needs only the result
@@ -141,6 +158,8 @@ class Sigmoid(Layer):
 
 class Tanh(Layer):
     """Squeeze each number into −1…1."""
+
+    a: Array = np.empty(0)  # the last result: none yet
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Map numbers of any shape, entry by entry."""
@@ -156,6 +175,8 @@ class Tanh(Layer):
 class ReLU(Layer):
     """Let what is above 0 pass."""
 
+    a: Array = np.empty(0)  # the last result: none yet
+
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Map numbers of any shape, entry by entry."""
         self.a = relu(x)
@@ -169,6 +190,8 @@ class ReLU(Layer):
 
 class Softmax(Layer):
     """Turn the numbers of the last axis into probabilities that sum to 1."""
+
+    p: Array = np.empty(0)  # the last result: none yet
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Map (…, V) to (…, V)."""
@@ -196,10 +219,9 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float, rng: np.random.Generator) -> None:
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate: expected 0 or more and below 1, got {rate}: try 0.1")
         super().__init__()
-        self.rate, self.rng = rate, rng
+        self.rate, self.rng = check_share("rate", rate, "try 0.1"), rng
+        self.mask: Array = np.empty(0)
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Map numbers of any shape; without ``training`` they pass as they are."""
@@ -219,8 +241,14 @@ class Sequential(Layer):
     """Layers in a row; parameters are named by their place: ``0.W``, ``0.b``, ``2.W``."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        if not layers:
-            raise ValueError("layers: expected at least one, got none: give a list of layers")
+        if not layers or not all(isinstance(layer, Layer) for layer in layers):
+            got = ", ".join(type(layer).__name__ for layer in layers) or "none"
+            raise ValueError(f"layers: expected at least one Layer, got {got}: give a list of them")
+        if len({id(layer) for layer in layers}) < len(layers):
+            raise ValueError(
+                "layers: expected each layer once, got one of them twice: make another, because "
+                "a layer remembers only its last input"
+            )
         super().__init__()
         self.layers = list(layers)
         self.params = {

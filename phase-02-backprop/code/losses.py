@@ -3,9 +3,10 @@
     MSE                      L = mean((ŷ − y)²)             dL_dŷ = 2 (ŷ − y) / entries
     softmax cross-entropy    L = mean(−ln softmax(z)_y)     dL_dz = (p − one-hot(y)) / N
 
-ŷ and y are numbers of the same shape. z are logits, (…, V), p = softmax(z), y the right class of
-each of the N examples, (…), from 0 to V − 1; one-hot(y) is 1 at the right class and 0 elsewhere. L
-is a single number; cross-entropy is how surprised we are by the model's prediction, in nats.
+ŷ and y are numbers of the same shape. z are the logits, (…, V): scores before softmax, one for each
+of V classes. p = softmax(z), y is the right class of each of the N examples, (…), from 0 to V − 1;
+one-hot(y) is 1 at the right class and 0 elsewhere. L is a single number; cross-entropy is how
+surprised we are by the model's prediction, in nats.
 
 Softmax and the logarithm belong together. Apart, a probability that rounds to 0 has no logarithm,
 and its slope divides by 0. Together their slope is p − y: what was predicted minus what was right.
@@ -28,8 +29,18 @@ from shared.script import finish, lesson_arguments
 Array = NDArray[Any]
 
 
+def check_forward(kept: Array) -> None:
+    """Refuse to go backward if forward has kept nothing yet."""
+    if kept.size == 0:
+        raise ValueError(
+            "backward: expected a forward pass before it, got none: call forward first"
+        )
+
+
 class MeanSquaredError:
     """The average squared distance of predicted numbers from the right ones."""
+
+    error: Array = np.empty(0)  # of the last prediction: none yet
 
     def forward(self, y_pred: ArrayLike, y: ArrayLike) -> float:
         """Return the loss of predictions and targets of the same shape.
@@ -41,16 +52,20 @@ class MeanSquaredError:
         """
         y_pred = check_array("y_pred", y_pred, np.shape(y_pred), "give the model's numbers")
         y = check_array("y", y, y_pred.shape, "predictions and targets have one shape")
+        y = y.astype(y_pred.dtype, copy=False)
         self.error = y_pred - y
         return float(np.mean(self.error**2))
 
     def backward(self) -> Array:
         """Return dL_dy_pred, of the shape of the predictions."""
+        check_forward(self.error)
         return 2 * self.error / self.error.size
 
 
 class SoftmaxCrossEntropy:
     """How surprised we are by the model's prediction: −ln of the right class's probability."""
+
+    log_p: Array = np.empty(0)  # of the last logits: none yet
 
     def forward(self, z: ArrayLike, y: ArrayLike) -> float:
         """Return the average loss in nats.
@@ -75,6 +90,7 @@ class SoftmaxCrossEntropy:
 
     def backward(self) -> Array:
         """Return dL_dz, of the shape of the logits."""
+        check_forward(self.log_p)
         dL_dz = np.exp(self.log_p)
         right = np.take_along_axis(dL_dz, self.y, axis=-1)
         np.put_along_axis(dL_dz, self.y, right - 1, axis=-1)  # p − one-hot(y)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from phase_00.gradient_descent import RAVINE, START, height, height_gradient
 from phase_02.optimizers import OPTIMIZERS, AdamW, Optimizer
 from phase_02.train_mlp import accuracy, make_mlp, spirals, train
-from shared.plotting import BLUE, GRAY, GREEN, ORANGE, PINK
+from shared.plotting import BLUE, GRAY, GREEN, ORANGE, PINK, draw_smooth
 from shared.progress import progress
 from shared.script import finish, lesson_arguments
 
@@ -48,10 +48,10 @@ def best_roll(kind: type[Optimizer], steps: int) -> tuple[float, Array]:
 
 
 def best_training(kind: type[Optimizer], steps: int) -> tuple[float, list[float], float]:
-    """Return the best learning rate on the spirals, its losses, and its accuracy."""
+    """Return the best learning rate on the spirals, its losses, its accuracy on the same points."""
     x, y = spirals(500, np.random.default_rng(0))
     results = {}
-    for rate in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0):
+    for rate in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0):
         model = make_mlp([2, 32, 32, 2], np.random.default_rng(0))
         rng = np.random.default_rng(1)
         losses = train(model, kind(model.params, rate), x, y, steps, 64, rng)
@@ -71,8 +71,8 @@ def draw(rolls: dict[str, Array], trainings: dict[str, list[float]]) -> Figure:
     ravine.set_ylabel("height")
     ravine.set_title("the ravine of phase 0")
     for name, losses in trainings.items():
-        smooth = np.convolve(losses, np.ones(50) / 50, mode="valid")
-        network.semilogy(np.arange(len(smooth)) + 25, smooth, color=COLORS[name], label=name)
+        draw_smooth(network, losses, 50, color=COLORS[name], label=name)
+    network.set_yscale("log")
     network.set_xlabel("step")
     network.set_ylabel("loss in nats, average of 50")
     network.set_title("two spirals")

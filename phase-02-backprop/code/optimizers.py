@@ -10,8 +10,9 @@
 θ, g, u, m and v have the shape of the parameter; all operations go entry by entry. η is the
 learning rate. u is a velocity: what the last steps have in common grows, what flips its sign
 cancels. v measures how large a parameter's gradients are; dividing by √v gives every parameter
-steps of about η. m̂ and v̂ correct for averages that began at 0. λ is the weight decay, and each β
-says how slowly an average forgets.
+steps of about η. m and v are running averages of g and of g²; m̂ and v̂ correct them for having begun
+at 0, and t counts the steps from 1. ε is tiny and keeps a division from being one by 0. λ is the
+weight decay, and each β says how slowly an average forgets.
 
 Kingma & Ba 2014, "Adam: A Method for Stochastic Optimization". Loshchilov & Hutter 2017, "Decoupled
 Weight Decay Regularization". Worked by hand in ``notes/optimizers.md``. Run
@@ -19,25 +20,14 @@ Weight Decay Regularization". Worked by hand in ``notes/optimizers.md``. Run
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from shared.checks import check_array, check_number
+from phase_02.layers import Array, Arrays
+from shared.checks import check_array, check_number, check_share
 from shared.plotting import BLUE, GRAY, GREEN, ORANGE, PINK
 from shared.script import finish, lesson_arguments
-
-Array = NDArray[Any]
-Arrays = dict[str, Array]
-
-
-def check_share(name: str, value: float) -> float:
-    """Return ``value`` if it is from 0 to below 1, as a share that stays must be."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name}: expected 0 or more and below 1, got {value!r}: try 0.9")
-    return value
 
 
 class Optimizer:
@@ -58,10 +48,11 @@ class Optimizer:
 
     def __init__(self, params: Arrays, learning_rate: float) -> None:
         for name, param in params.items():
-            if check_array(name, param, param.shape, "start from finite numbers") is not param:
+            if check_array(name, param, np.shape(param), "start from finite numbers") is not param:
+                kind = param.dtype if isinstance(param, np.ndarray) else type(param).__name__
                 raise ValueError(
-                    f"{name}: expected floating-point numbers, got {param.dtype}: steps are "
-                    "fractions, convert with .astype(float)"
+                    f"{name}: expected an array of floating-point numbers, got {kind}: it is "
+                    "changed in place by fractions, make it with np.array(..., float)"
                 )
         self.params = params
         self.learning_rate = check_number("learning_rate", learning_rate, 0)
@@ -78,19 +69,25 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If a name is missing or unknown, a shape differs, or a gradient is not finite. No
-            parameter has moved then.
+            If a name is missing or unknown, a shape differs, a gradient is not finite, or the
+            learning rate was set to what is not 0 or more. No parameter has moved then.
         """
+        if not 0 <= self.learning_rate < np.inf:
+            raise ValueError(
+                f"learning_rate: expected 0 or more, got {self.learning_rate!r}: mend the schedule"
+            )
         if set(grads) != set(self.params):
             raise ValueError(
                 f"grads: expected one for each of {sorted(self.params)}, got {sorted(grads)}: "
                 "pass what backward returned"
             )
+        checked = {}
         for name, param in self.params.items():
-            check_array(f"grads[{name!r}]", grads[name], param.shape, "pass what backward returned")
+            g = check_array(f"grads[{name!r}]", grads[name], param.shape, "pass what backward gave")
+            checked[name] = g.astype(param.dtype, copy=False)
         self.steps += 1
         for name, param in self.params.items():
-            self.update(name, param, grads[name])
+            self.update(name, param, checked[name])
 
     def update(self, name: str, param: Array, g: Array) -> None:
         """Move one parameter in place."""
@@ -120,7 +117,7 @@ class Momentum(Optimizer):
 
     def __init__(self, params: Arrays, learning_rate: float, beta: float = 0.9) -> None:
         super().__init__(params, learning_rate)
-        self.beta = check_share("beta", beta)
+        self.beta = check_share("beta", beta, "try 0.9")
         self.velocity = self.zeros()
 
     def update(self, name: str, param: Array, g: Array) -> None:
@@ -140,13 +137,15 @@ class RMSProp(Optimizer):
     ----------
     beta
         The share of the average that stays.
+    eps
+        ε, above 0.
     """
 
     def __init__(
         self, params: Arrays, learning_rate: float, beta: float = 0.9, eps: float = 1e-8
     ) -> None:
         super().__init__(params, learning_rate)
-        self.beta, self.eps = check_share("beta", beta), check_number("eps", eps, 0)
+        self.beta, self.eps = check_share("beta", beta, "try 0.9"), check_number("eps", eps, 0)
         self.second_moment = self.zeros()
 
     def update(self, name: str, param: Array, g: Array) -> None:
@@ -164,6 +163,8 @@ class Adam(Optimizer):
     ----------
     beta1, beta2
         The shares of the two averages that stay.
+    eps
+        ε, above 0.
     """
 
     def __init__(
@@ -175,7 +176,8 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, learning_rate)
-        self.beta1, self.beta2 = check_share("beta1", beta1), check_share("beta2", beta2)
+        self.beta1 = check_share("beta1", beta1, "try 0.9")
+        self.beta2 = check_share("beta2", beta2, "try 0.999")
         self.eps = check_number("eps", eps, 0)
         self.first_moment, self.second_moment = self.zeros(), self.zeros()
 
@@ -198,13 +200,15 @@ class AdamW(Adam):
     ----------
     weight_decay
         The strength λ of the pull, from 0 to below 1. Vectors, such as biases, are not pulled.
+    settings
+        Those of `Adam`.
     """
 
     def __init__(
         self, params: Arrays, learning_rate: float, weight_decay: float = 0.1, **settings: float
     ) -> None:
         super().__init__(params, learning_rate, **settings)
-        self.weight_decay = check_share("weight_decay", weight_decay)
+        self.weight_decay = check_share("weight_decay", weight_decay, "try 0.1")
 
     def update(self, name: str, param: Array, g: Array) -> None:
         """Shrink matrices by η λ θ, then move as Adam."""
@@ -226,12 +230,15 @@ def clip_gradients(grads: Arrays, max_norm: float) -> tuple[Arrays, float]:
     ValueError
         If there are none, one is not finite, or ``max_norm`` is not above 0.
     """
-    check_number("max_norm", max_norm, 0)
+    max_norm = check_number("max_norm", max_norm, 0)
     if not grads:
         raise ValueError("grads: expected at least one, got none: pass what backward returned")
-    for name, grad in grads.items():
-        check_array(f"grads[{name!r}]", grad, grad.shape, "pass what backward returned")
-    norm = math.sqrt(sum(float(np.sum(grad**2)) for grad in grads.values()))
+    grads = {
+        name: check_array(f"grads[{name!r}]", grad, np.shape(grad), "pass what backward returned")
+        for name, grad in grads.items()
+    }
+    # In float64, because in float32 the square of 1e20 is infinite.
+    norm = math.sqrt(sum(float(np.sum(grad.astype(float) ** 2)) for grad in grads.values()))
     if norm <= max_norm:
         return grads, norm
     return {name: grad * (max_norm / norm) for name, grad in grads.items()}, norm
@@ -245,17 +252,19 @@ def warmup_cosine(step: int, steps: int, peak: float, warmup: int = 0, low: floa
     step, steps
         Which step, and how many there are.
     peak, low
-        The highest learning rate, and the last.
+        The highest learning rate, and the last one (if more than one step follows the warm-up).
     warmup
         How many steps it takes to come up.
 
     Raises
     ------
     ValueError
-        If the step is not one of the steps, the warm-up is not shorter than they are, or the peak
-        is not above 0.
+        If the step is not one of the steps, the warm-up is not shorter than they are, the peak is
+        not above 0, or ``low`` is not from 0 to the peak.
     """
     check_number("peak", peak, 0)
+    if not 0 <= low <= peak:
+        raise ValueError(f"low: expected from 0 to the peak {peak:g}, got {low!r}: choose another")
     if not (0 <= step < steps and 0 <= warmup < steps):
         raise ValueError(
             f"step, warmup: expected 0 or more and below steps = {steps}, "
@@ -313,7 +322,7 @@ def main() -> None:
     """Watch each optimizer take three steps, and clip a gradient."""
     arguments = lesson_arguments(__doc__, __file__)
 
-    print("w = 1, shape (); gradients 4, 4, −4; learning rate 0.1")
+    print("w = 1, shape (1, 1); gradients 4, 4, −4; learning rate 0.1")
     for name, kind in OPTIMIZERS.items():
         params = {"w": np.ones((1, 1))}
         optimizer = kind(params, 0.1)

@@ -16,7 +16,8 @@ Baydin et al. 2018, "Automatic Differentiation in Machine Learning: a Survey". W
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -27,6 +28,17 @@ from shared.plotting import BLUE, GRAY, ORANGE
 from shared.script import finish, lesson_arguments
 
 Parents = Sequence[tuple["Value", float]]
+
+
+@contextmanager
+def too_large(name: str) -> Iterator[None]:
+    """Say what to do when a result is beyond the largest float."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{name}: expected a result up to 1.8e308, got a larger one: make the input smaller"
+        ) from error
 
 
 class Value:
@@ -76,12 +88,20 @@ class Value:
         return Value(self.data * other.data, [(self, other.data), (other, self.data)], "·")
 
     def __pow__(self, power: float) -> "Value":
-        slope = power * self.data ** (power - 1)
-        return Value(self.data**power, [(self, slope)], f"( )^{power:g}")
+        power = check_number("power", power, -math.inf)
+        if (self.data == 0 and power < 1) or (self.data < 0 and not power.is_integer()):
+            raise ValueError(
+                f"power: expected one for which {self.data:g} has a slope, got {power:g}: "
+                "keep what it is taken of above 0"
+            )
+        with too_large("power"):
+            result, slope = self.data**power, power * self.data ** (power - 1)
+        return Value(result, [(self, slope)], f"( )^{power:g}")
 
     def exp(self) -> "Value":
         """Return e to the power of this."""
-        e = math.exp(self.data)
+        with too_large("exp"):
+            e = math.exp(self.data)
         return Value(e, [(self, e)], "exp")
 
     def log(self) -> "Value":
@@ -143,8 +163,10 @@ class Value:
 
 
 def as_value(number: "Value | float") -> Value:
-    """Return the number as a `Value`, to which nobody asks for the gradient."""
-    return number if isinstance(number, Value) else Value(number, made_by=f"{number:g}")
+    """Return the number as a `Value`, whose gradient nobody asks for."""
+    if isinstance(number, Value):
+        return number
+    return Value(number, made_by=f"{check_number('number', number, -math.inf):g}")
 
 
 def layout(order: list[Value]) -> dict[int, tuple[float, float]]:
@@ -242,9 +264,9 @@ def main() -> None:
     print(f"a is used three times in a·a + a, blame added up: 3 + 3 + 1 = {a.grad:g}")
 
     many = [Value(0.01 * i) for i in range(1000)]
-    product = sum((value.tanh() for value in many), start=Value(0.0))
-    product.backward()
-    print(f"{len(many):,} inputs, {len(product.topological_order()):,} values: one walk backward")
+    total = sum((value.tanh() for value in many), start=Value(0.0))
+    total.backward()
+    print(f"{len(many):,} inputs, {len(total.topological_order()):,} values: one walk backward")
     print(f"  slope of tanh at 0.00 {many[0].grad:.4f}, at 9.99 {many[-1].grad:.1e}")
 
 

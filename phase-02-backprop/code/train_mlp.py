@@ -1,17 +1,18 @@
 """Training a network by backpropagation: overfit one batch first, then separate two spirals.
 
-    forward     logits z = model(x),  L = cross-entropy(z, y)
+    forward     z = model(x),  L = cross-entropy(z, y)
     backward    dL_dz from the loss, then layer by layer to every W and b
     step        the optimizer moves every parameter
 
-x is (N, 2), y (N,) holds class 0 or 1, z is (N, 2). One batch is a few examples taken together.
+x is (N, 2), y (N,) holds class 0 or 1. z, (N, 2), are the logits: a score for each class, before
+softmax makes probabilities of them. One batch is a few examples taken together.
 
 Before the real training comes a test that costs a second: can the model learn 16 examples by heart?
 A network with thousands of knobs must. If it cannot, something is broken, and no amount of data
 will mend it.
 
 Two spirals around each other cannot be separated by anything straight. The network must bend its
-boundary three times around, which it learns from 1,000 points; 1,000 others, never trained on, say
+boundary with them, which it learns from 1,000 points; 1,000 others, never trained on, say
 whether it learned the spirals or the points.
 
 Rumelhart, Hinton & Williams 1986, "Learning representations by back-propagating errors". The loop
@@ -32,7 +33,7 @@ from phase_02.layers import Layer, Linear, ReLU, Sequential
 from phase_02.losses import SoftmaxCrossEntropy
 from phase_02.optimizers import Adam, Optimizer, warmup_cosine
 from shared.checks import check_array, check_count, check_labels
-from shared.plotting import BLUE, GRAY, ORANGE, draw_classes
+from shared.plotting import BLUE, GRAY, ORANGE, draw_classes, draw_smooth
 from shared.progress import progress
 from shared.script import finish, lesson_arguments
 
@@ -59,15 +60,17 @@ def make_mlp(sizes: Sequence[int], rng: np.random.Generator) -> Sequential:
 def spirals(count: int, rng: np.random.Generator, noise: float = 0.02) -> tuple[Array, Labels]:
     """Return ``count`` points on each of two spirals, (2 count, 2), and which they are on.
 
-    Each winds one and a half times around the middle.
+    Each winds 1.35 times around the middle.
 
     Raises
     ------
     ValueError
-        If ``count`` is not a whole number of at least 1.
+        If ``count`` is not a whole number of at least 1, or ``noise`` is below 0.
     """
     check_count("count", count)
-    radius = np.sqrt(rng.uniform(0.01, 1, size=2 * count))  # as many far out as near the middle
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise: expected 0 or more, got {noise!r}: try 0.02")
+    radius = np.sqrt(rng.uniform(0.01, 1, size=2 * count))  # equally close together all along
     y = np.repeat([0, 1], count)
     angle = 3 * np.pi * radius + np.pi * y
     x = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -87,6 +90,7 @@ def overfit_batch(
     model: Layer, optimizer: Optimizer, x: ArrayLike, y: ArrayLike, steps: int
 ) -> list[float]:
     """Train on the same few examples again and again; returns the loss before each step."""
+    check_count("steps", steps)
     return [train_step(model, optimizer, x, y) for _ in range(steps)]
 
 
@@ -119,21 +123,25 @@ def train(
         or batch_size is below 1.
     """
     x = check_array("x", x, ("N", "inputs"), "give one row of numbers per example")
-    y = check_labels("y", y, x.shape[:1], int(np.max(y, initial=0)) + 1)
+    y = check_labels("y", y, x.shape[:1], model.forward(x[:1]).shape[-1])
     check_count("steps", steps)
     check_count("batch_size", batch_size)
     peak, losses = optimizer.learning_rate, []
-    for step in progress(range(steps), "training"):
-        optimizer.learning_rate = warmup_cosine(step, steps, peak, warmup=steps // 20)
-        batch = rng.integers(len(x), size=batch_size)
-        losses.append(train_step(model, optimizer, x[batch], y[batch]))
-        if after_step:
-            after_step(step + 1)
+    try:
+        for step in progress(range(steps), "training"):
+            optimizer.learning_rate = warmup_cosine(step, steps, peak, warmup=steps // 20)
+            batch = rng.integers(len(x), size=batch_size)
+            losses.append(train_step(model, optimizer, x[batch], y[batch]))
+            if after_step:
+                after_step(step + 1)
+    finally:
+        optimizer.learning_rate = peak  # it ends at 0, from where nobody could train on
     return losses
 
 
 def accuracy(model: Layer, x: ArrayLike, y: ArrayLike) -> float:
     """Return the share of examples (N, inputs) whose largest logit is that of their class (N,)."""
+    x = check_array("x", x, ("N", "inputs"), "give one row of numbers per example")
     z = model.forward(x)
     y = check_labels("y", y, z.shape[:1], z.shape[1])
     return float(np.mean(z.argmax(axis=1) == y))
@@ -164,8 +172,7 @@ def draw(
     one_batch.set_ylabel("loss in nats")
     spiral = figure.add_subplot(grid[1, 1:])
     spiral.semilogy(losses, color=GRAY, linewidth=0.6)
-    average = np.convolve(losses, np.ones(50) / 50, mode="valid")
-    spiral.semilogy(np.arange(len(average)) + 25, average, color=ORANGE)
+    draw_smooth(spiral, losses, 50, color=ORANGE)
     spiral.set_title("the spirals (orange: average of 50 batches)")
     spiral.set_xlabel("step")
     figure.tight_layout()

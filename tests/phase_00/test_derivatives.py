@@ -70,8 +70,21 @@ def test_bad_places_and_steps_are_refused(difference):
         (np.sum, [], "no entries"),
         (np.sum, [1.0, np.nan], "1 of 2 that are nan"),
         (np.sin, [1.0, 2.0], "gives one number, got shape"),
+        (np.sum, [1e12], "h: expected a step that moves x, got 1e-05 at 1e\\+12 in float64"),
+        (np.sum, np.array([1e3], np.float32), "h: expected a step that moves x"),
     ],
 )
 def test_bad_gradients_are_refused(f, x, message):
     with pytest.raises(ValueError, match=message):
         numerical_gradient(f, x)
+
+
+@pytest.mark.parametrize("h", [0.0, -1.0, np.nan, "a"])
+def test_bad_steps_of_a_gradient_are_refused(h):
+    with pytest.raises(ValueError, match="h: expected a number above 0"):
+        numerical_gradient(np.sum, 1.0, h)
+
+
+def test_a_result_that_is_a_part_of_x_is_not_confused_with_it():
+    assert numerical_gradient(lambda x: x, 3.0) == pytest.approx(1)
+    np.testing.assert_allclose(numerical_gradient(lambda x: x[:1], [3.0, 1.0]), [1, 0])

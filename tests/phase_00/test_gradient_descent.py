@@ -34,6 +34,8 @@ def test_gradient_of_the_height_is_its_numerical_gradient():
         np.array([[3.0, 1.0], [1.0, 3.0]]),
         np.array([[13.0, -12.0], [-12.0, 13.0]]),
         np.eye(1),
+        np.array([[1e-6]]),
+        np.array([[1e6]]),
     ],
 )
 def test_limit_is_two_over_the_largest_curvature(A):
@@ -53,9 +55,24 @@ def test_limit_is_two_over_the_largest_curvature(A):
         (lambda: descend(np.sin, [np.nan], 0.1, 1), "start: .* nan"),
         (lambda: descend(np.sin, [1.0], -0.1, 1), "learning_rate: expected a number above 0"),
         (lambda: descend(np.sum, [1.0, 2.0], 0.1, 1), r"gradient: .* \(2,\), got shape \(\)"),
+        (lambda: descend(np.sin, [1.0], 0.1, 0), "steps: expected a whole number of at least 1"),
+        (lambda: height_gradient(np.ones((2, 2)), RAVINE), r"w: .* \(2,\), got shape \(2, 2\)"),
         (lambda: largest_stable_rate(np.ones((2, 3))), r"A: .* \(n, n\), got shape \(2, 3\)"),
+        (lambda: largest_stable_rate([[0.0]]), "A: expected a valley"),
+        (lambda: largest_stable_rate([[1.0, 0.0], [0.0, -1.0]]), "A: expected a valley"),
+        (lambda: largest_stable_rate([[1.0, 9.0], [0.0, 1.0]]), "A: expected a valley"),
     ],
 )
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_start_is_left_alone():
+    def in_place(w):
+        w *= 2
+        return w
+
+    start = np.ones(2)
+    descend(in_place, start, 0.1, 3)
+    np.testing.assert_array_equal(start, 1)

@@ -46,6 +46,22 @@ def test_samples_have_their_probabilities():
     assert shares[1] == shares[4] == 0
 
 
+def test_samples_at_the_ends_of_the_line():
+    class Given:
+        """A generator whose uniform numbers are given."""
+
+        def __init__(self, numbers):
+            self.numbers = np.array(numbers)
+
+        def random(self, count):
+            return self.numbers[:count]
+
+    almost_1 = 1 - 2**-53
+    assert sample([0.0, 0.5, 0.5, 0.0], 3, Given([0.0, 0.5, almost_1])).tolist() == [1, 2, 2]
+    # ten times 0.1 sums to a little less than 1, and the last number must not fall beside it
+    assert sample([0.1] * 10 + [0.0], 1, Given([almost_1])).tolist() == [9]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -57,6 +73,7 @@ def test_samples_have_their_probabilities():
         (lambda: cross_entropy([0.5, 0.5], [1.0]), r"q: .* shape \(2,\), got shape \(1,\)"),
         (lambda: expectation([1.0], [0.5, 0.5]), "v: .* one number for each outcome"),
         (lambda: sample([2.0], 1, np.random.default_rng(0)), "sum 2"),
+        (lambda: sample([1.0], -1, np.random.default_rng(0)), "count: expected a whole number"),
     ],
 )
 def test_bad_input_is_refused(call, message):

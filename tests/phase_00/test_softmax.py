@@ -67,7 +67,7 @@ def test_precision_is_kept():
         (3.0, r"shape \(…, V\), got shape \(\)"),
         ([], "no entries"),
         ([1.0, np.nan], "1 of 2 that are nan"),
-        (["a", "b"], "got list"),
+        (["a", "b"], "got str"),
     ],
 )
 def test_bad_scores_are_refused(function, z, message):
@@ -79,3 +79,8 @@ def test_bad_scores_are_refused(function, z, message):
 def test_bad_temperature_is_refused(temperature):
     with pytest.raises(ValueError, match="temperature: expected a number above 0"):
         softmax([1.0, 2.0], temperature=temperature)
+
+
+def test_a_temperature_too_low_for_floats_is_refused():
+    with pytest.raises(ValueError, match=r"z / temperature: .* nan or infinite"):
+        softmax([1.0, 2.0], temperature=1e-308)

@@ -89,7 +89,7 @@ def test_shape_and_precision_are_kept(function):
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 @pytest.mark.parametrize(
     ("z", "message"),
-    [([], "z: .* no entries"), ([1.0, np.nan], "1 of 2 that are nan"), (["a"], "got list")],
+    [([], "z: .* no entries"), ([1.0, np.nan], "1 of 2 that are nan"), (["a"], "got str")],
 )
 def test_bad_input_is_refused(function, z, message):
     with pytest.raises(ValueError, match=message):

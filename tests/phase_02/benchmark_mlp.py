@@ -12,15 +12,16 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
-for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM"):
-    os.environ[f"{library}_NUM_THREADS"] = "1"  # read when NumPy and torch are imported
+if __name__ == "__main__":  # a test that imports this file keeps its threads
+    for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM"):
+        os.environ[f"{library}_NUM_THREADS"] = "1"  # read when NumPy and torch are imported
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import numpy as np
+import torch
+from torch import nn
 
-from phase_02.layers import Linear, ReLU, Sequential  # noqa: E402
-from phase_02.losses import SoftmaxCrossEntropy  # noqa: E402
+from phase_02.layers import Linear, ReLU, Sequential
+from phase_02.losses import SoftmaxCrossEntropy
 
 SIZES, BATCH = (64, 128, 128, 10), 256
 
@@ -74,7 +75,6 @@ def seconds(step: Callable[[], object], repeats: int) -> float:
 
 def compare(rounds: int = 21, repeats: int = 50) -> tuple[float, float]:
     """Median seconds of our step and of PyTorch's, measured in turns."""
-    torch.set_num_threads(1)
     ours, theirs = make_both()
     x, y = batch()
     x_torch, y_torch = torch.from_numpy(x), torch.from_numpy(y)
@@ -91,6 +91,7 @@ def compare(rounds: int = 21, repeats: int = 50) -> tuple[float, float]:
 def main() -> None:
     """Print both times and their quotient."""
     argparse.ArgumentParser(description="Our MLP's speed against PyTorch's.").parse_args()
+    torch.set_num_threads(1)
     ours, theirs = compare()
     print("MLP 64–128–128–10, batch 256, float32, one thread: forward + backward")
     print(f"  ours      {1e3 * ours:.3f} ms")

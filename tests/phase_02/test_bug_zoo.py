@@ -43,5 +43,8 @@ def test_the_table():
             assert "nudging" in seen, bug.name
         if bug.module == "optimizers":
             assert "by hand" in seen, bug.name
-    # Each detector but the weakest sees something that the others would have missed, or agrees.
-    assert caught[:, columns.index("nudging")].sum() > caught[:, columns.index("lazy nudge")].sum()
+    assert caught.any(axis=0).all(), "a blind detector"
+    # The gradient check sees all that it sees when it is done lazily, and more.
+    nudge, lazy = caught[:, columns.index("nudging")], caught[:, columns.index("lazy nudge")]
+    assert (nudge >= lazy).all()
+    assert nudge.sum() > lazy.sum()

@@ -9,8 +9,8 @@ from phase_02.gradient_check import TOLERANCE, check_layer
 from phase_02.layers import Dropout, Linear, ReLU, Sequential, Sigmoid, Softmax, Tanh
 
 
-def rng():
-    return np.random.default_rng(0)
+def rng(seed=0):
+    return np.random.default_rng(seed)
 
 
 def network():
@@ -32,8 +32,16 @@ LAYERS = {
 @pytest.mark.parametrize("leading", [(1,), (5,), (2, 3)], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
 def test_backward_is_the_derivative_of_forward(name, leading):
-    errors = check_layer(LAYERS[name](), rng().normal(size=(*leading, 4)), rng())
+    errors = check_layer(LAYERS[name](), rng(2).normal(size=(*leading, 4)), rng(1))
     assert max(errors.values()) < TOLERANCE
+
+
+def test_a_backward_pass_that_ignores_its_blame_is_found():
+    class Deaf(ReLU):
+        def backward(self, dL_da):
+            return self.a.copy(), {}
+
+    assert check_layer(Deaf(), rng(2).normal(size=(5, 4)), rng(1))["x"] > TOLERANCE
 
 
 def test_dropout_in_training_is_differentiated_with_its_mask():
@@ -43,8 +51,12 @@ def test_dropout_in_training_is_differentiated_with_its_mask():
         layer.rng = rng()
         return layer.forward(x, training=True)
 
-    assert max(check_layer(layer, rng().normal(size=(5, 4)), rng(), forward).values()) < TOLERANCE
+    assert max(check_layer(layer, rng(2).normal(size=(5, 4)), rng(1), forward).values()) < TOLERANCE
     assert 0 < (layer.mask == 0).sum() < layer.mask.size
+
+
+def test_biases_start_at_zero():
+    assert (Linear(2, 3, rng()).params["b"] == 0).all()
 
 
 def test_linear_by_hand():
@@ -70,7 +82,7 @@ def test_sequential_equals_the_network_of_phase_1():
 
 
 def test_whole_batch_equals_its_examples_one_by_one():
-    model, x, cotangent = network(), rng().normal(size=(5, 4)), rng().normal(size=(5, 3))
+    model, x, cotangent = network(), rng(2).normal(size=(5, 4)), rng(1).normal(size=(5, 3))
     model.forward(x)
     dL_dx, grads = model.backward(cotangent)
     total = {name: np.zeros_like(grad) for name, grad in grads.items()}
@@ -86,7 +98,8 @@ def test_whole_batch_equals_its_examples_one_by_one():
 def test_gradients_are_fresh_each_time():
     model, x = network(), rng().normal(size=(5, 4))
     model.forward(x)
-    _, first = model.backward(np.ones((5, 3)))
+    dL_dx, grads = model.backward(np.ones((5, 3)))
+    first = {"x": dL_dx, **grads}
     kept = {name: grad.copy() for name, grad in first.items()}
     model.forward(2 * x)
     model.backward(np.ones((5, 3)))
@@ -97,7 +110,7 @@ def test_gradients_are_fresh_each_time():
 def test_softmax_blame_sums_to_zero():
     layer = Softmax()
     layer.forward(rng().normal(size=(5, 4)))
-    dL_dz, _ = layer.backward(rng().normal(size=(5, 4)))
+    dL_dz, _ = layer.backward(rng(1).normal(size=(5, 4)))
     np.testing.assert_allclose(dL_dz.sum(axis=-1), 0, atol=1e-12)
 
 
@@ -115,6 +128,7 @@ def test_float32_stays_float32():
     a = model.forward(np.ones((2, 4), np.float32), training=True)
     dL_dx, grads = model.backward(np.ones((2, 3), np.float32))
     assert {array.dtype for array in (a, dL_dx, *grads.values())} == {np.dtype(np.float32)}
+    assert Linear(2, 1, r, dtype=np.float32).forward([[1, 2]]).dtype == np.float32
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -137,5 +151,28 @@ def test_bad_sizes_are_refused():
         Linear(4, 3, rng()).forward(np.ones((2, 3)))
     with pytest.raises(ValueError, match="rate: expected 0 or more and below 1, got 1"):
         Dropout(1, rng())
-    with pytest.raises(ValueError, match="expected at least one, got none"):
+    with pytest.raises(ValueError, match="expected at least one Layer, got none"):
         Sequential([])
+    with pytest.raises(ValueError, match="expected at least one Layer, got ReLU, int"):
+        Sequential([ReLU(), 1])
+    with pytest.raises(ValueError, match="dtype: expected a floating-point type, got int64"):
+        Linear(4, 3, rng(), dtype=int)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_backward_before_forward_is_refused(name):
+    with pytest.raises(ValueError, match=r"dL_da: expected .* call forward first"):
+        LAYERS[name]().backward([[1.0, 1.0, 1.0]])
+
+
+def test_a_layer_stands_in_one_place():
+    bend = Tanh()
+    with pytest.raises(ValueError, match="expected each layer once, got one of them twice"):
+        Sequential([bend, Linear(4, 4, rng()), bend])
+
+
+def test_sequential_tells_its_layers_that_it_trains():
+    model = Sequential([Dropout(0.5, rng()), ReLU()])
+    ones = np.ones((10, 10))
+    assert (model.forward(ones, training=True) == 0).any()
+    np.testing.assert_array_equal(model.forward(ones), ones)

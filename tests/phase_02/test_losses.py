@@ -10,18 +10,20 @@ from phase_02.gradient_check import TOLERANCE, check_loss
 from phase_02.layers import Softmax
 from phase_02.losses import MeanSquaredError, SoftmaxCrossEntropy
 
-rng = np.random.default_rng(0)
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 2), (2, 3, 4)], ids=str)
 def test_squared_error_gradient(shape):
-    errors = check_loss(MeanSquaredError(), rng.normal(size=shape), rng.normal(size=shape))
+    errors = check_loss(MeanSquaredError(), rng(1).normal(size=shape), rng(2).normal(size=shape))
     assert errors["prediction"] < TOLERANCE
 
 
 @pytest.mark.parametrize("leading", [(1,), (5,), (2, 3)], ids=str)
 def test_cross_entropy_gradient(leading):
-    z, y = rng.normal(size=(*leading, 4)), rng.integers(4, size=leading)
+    z, y = rng(1).normal(size=(*leading, 4)), rng(2).integers(4, size=leading)
     assert check_loss(SoftmaxCrossEntropy(), z, y)["prediction"] < TOLERANCE
 
 
@@ -35,7 +37,7 @@ def test_known_values():
 
 
 def test_values_are_those_of_phase_1():
-    z, y = rng.normal(size=(6, 3)), rng.integers(3, size=6)
+    z, y = rng(1).normal(size=(6, 3)), rng(2).integers(3, size=6)
     assert SoftmaxCrossEntropy().forward(z, y) == pytest.approx(cross_entropy(z, y))
     assert MeanSquaredError().forward(z[:, 0], z[:, 1]) == pytest.approx(
         mean_squared_error(z[:, 0], z[:, 1])
@@ -43,7 +45,7 @@ def test_values_are_those_of_phase_1():
 
 
 def test_fused_gradient_equals_softmax_then_logarithm():
-    z, y = rng.normal(size=(6, 3)), rng.integers(3, size=6)
+    z, y = rng(1).normal(size=(6, 3)), rng(2).integers(3, size=6)
     fused, softmax = SoftmaxCrossEntropy(), Softmax()
     fused.forward(z, y)
     p = softmax.forward(z)
@@ -54,7 +56,7 @@ def test_fused_gradient_equals_softmax_then_logarithm():
 
 def test_blame_pushes_and_pulls_in_balance():
     loss = SoftmaxCrossEntropy()
-    loss.forward(rng.normal(size=(6, 3)), rng.integers(3, size=6))
+    loss.forward(rng(1).normal(size=(6, 3)), rng(2).integers(3, size=6))
     np.testing.assert_allclose(loss.backward().sum(axis=-1), 0, atol=1e-15)
 
 
@@ -66,7 +68,7 @@ def test_huge_logits_stay_finite():
 
 def test_backward_can_be_called_twice():
     loss = SoftmaxCrossEntropy()
-    loss.forward(rng.normal(size=(6, 3)), rng.integers(3, size=6))
+    loss.forward(rng(1).normal(size=(6, 3)), rng(2).integers(3, size=6))
     np.testing.assert_array_equal(loss.backward(), loss.backward())
 
 
@@ -86,3 +88,17 @@ def test_backward_can_be_called_twice():
 def test_bad_input_is_refused(loss, prediction, y, message):
     with pytest.raises(ValueError, match=message):
         loss().forward(prediction, y)
+
+
+@pytest.mark.parametrize("loss", [MeanSquaredError, SoftmaxCrossEntropy])
+def test_backward_before_forward_is_refused(loss):
+    with pytest.raises(ValueError, match="call forward first"):
+        loss().backward()
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"), [(MeanSquaredError(), [[1, 2, 3], [4, 5, 6]]), (SoftmaxCrossEntropy(), [1, 2])]
+)
+def test_float32_stays_float32(loss, y):
+    loss.forward(np.ones((2, 3), np.float32), y)
+    assert loss.backward().dtype == np.float32

@@ -17,6 +17,7 @@ def test_sgd_rolls_as_gradient_descent_of_phase_0():
 def test_no_other_rate_of_the_grid_ends_lower(kind):
     rate, path = best_roll(kind, 30)
     np.testing.assert_array_equal(path[0], START)
+    assert 0.001 < rate < 1.024, "the best is at the edge of the grid"
     for factor in (0.5, 2):
         assert height(path[-1], RAVINE) <= height(roll(kind, factor * rate, 30)[-1], RAVINE)
 

@@ -50,7 +50,7 @@ RULES = {SGD: sgd, Momentum: momentum, RMSProp: rmsprop, Adam: adam, AdamW: adam
 @pytest.mark.parametrize("kind", RULES, ids=lambda kind: kind.__name__)
 def test_steps_follow_the_equations(kind):
     rng = np.random.default_rng(0)
-    params = {"W": rng.normal(size=(2, 3)), "b": rng.normal(size=3)}
+    params = {"W": rng.normal(size=(2, 3)), "row": rng.normal(size=(1, 3)), "b": rng.normal(size=3)}
     expected = {name: array.copy() for name, array in params.items()}
     memory = {name: [{} for _ in range(array.size)] for name, array in params.items()}
     optimizer = kind(params, 0.1)
@@ -77,10 +77,11 @@ def test_params_move_in_place_and_stay_float32():
     w = np.ones((2, 2), np.float32)
     for kind in OPTIMIZERS.values():
         optimizer = kind({"w": w}, 0.1)
-        optimizer.step({"w": np.ones((2, 2), np.float32)})
+        before = w.copy()
+        optimizer.step({"w": np.ones((2, 2))})
         assert optimizer.params["w"] is w
-    assert w.dtype == np.float32
-    assert w.max() < 1
+        assert (w < before).all()
+        assert {array.dtype for array in optimizer.zeros().values()} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS.values())
@@ -124,9 +125,11 @@ def test_bad_settings_are_refused(kind, settings, message):
 @pytest.mark.parametrize(
     ("w", "message"),
     [
-        (np.array([1, 2]), "w: expected floating-point numbers, got int64"),
+        (np.array([1, 2]), "w: expected an array of floating-point numbers, got int64"),
         (np.array([1.0, np.nan]), "w: .* nan"),
         (np.zeros((0, 2)), "w: .* no entries"),
+        ([1.0], "w: expected an array of floating-point numbers, got list"),
+        (np.float64(1), "w: expected an array of floating-point numbers, got float64"),
     ],
 )
 def test_bad_parameters_are_refused(w, message):
@@ -141,7 +144,14 @@ def test_clipping_by_hand():
     np.testing.assert_allclose(clipped["W"], [[1.5, 2]])
     np.testing.assert_allclose(clipped["b"], [6])
     same, _ = clip_gradients(grads, 13)
-    assert same is grads
+    assert same["W"] is grads["W"]
+
+
+def test_clipping_survives_gradients_whose_square_is_too_large():
+    clipped, norm = clip_gradients({"w": np.array([3e20, 4e20], np.float32)}, np.float64(1))
+    assert norm == pytest.approx(5e20)
+    np.testing.assert_allclose(clipped["w"], [0.6, 0.8], rtol=1e-6)
+    assert clipped["w"].dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -167,9 +177,33 @@ def test_schedule_by_hand():
     assert warmup_cosine(0, 1, 1.0) == 1
 
 
-@pytest.mark.parametrize(("step", "steps", "warmup"), [(-1, 5, 0), (5, 5, 0), (0, 5, 5), (0, 0, 0)])
+@pytest.mark.parametrize(
+    ("step", "steps", "warmup"), [(-1, 5, 0), (5, 5, 0), (0, 5, 5), (0, 0, 0), (0, 5, -1)]
+)
 def test_bad_schedules_are_refused(step, steps, warmup):
     with pytest.raises(ValueError, match="give more steps"):
         warmup_cosine(step, steps, 1.0, warmup)
     with pytest.raises(ValueError, match="peak: expected a number above 0"):
         warmup_cosine(0, 5, 0.0)
+    for low in (2.0, -0.1, np.nan):
+        with pytest.raises(ValueError, match="low: expected from 0 to the peak 1, got"):
+            warmup_cosine(0, 5, 1.0, low=low)
+
+
+@pytest.mark.parametrize("rate", [np.nan, np.inf, -0.1])
+def test_a_learning_rate_gone_wrong_moves_nothing(rate):
+    params = {"w": np.ones(2)}
+    optimizer = SGD(params, 0.1)
+    optimizer.learning_rate = rate
+    with pytest.raises(ValueError, match="learning_rate: expected 0 or more, got"):
+        optimizer.step({"w": np.ones(2)})
+    np.testing.assert_array_equal(params["w"], 1)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+@pytest.mark.parametrize("grads", [[100, 2], np.array([100, 2], np.int8)], ids=["list", "int8"])
+def test_gradients_may_be_lists_and_whole_numbers(kind, grads):
+    first, second = {"w": np.ones(2)}, {"w": np.ones(2)}
+    kind(first, 0.1).step({"w": grads})
+    kind(second, 0.1).step({"w": np.array([100.0, 2.0])})
+    np.testing.assert_array_equal(first["w"], second["w"])

@@ -76,8 +76,9 @@ def test_a_graph_deeper_than_the_recursion_limit():
     assert a.grad == 1
 
 
-def test_dead_relu_gets_no_blame():
-    a = Value(-1.0)
+@pytest.mark.parametrize("number", [-1.0, 0.0])
+def test_dead_relu_gets_no_blame(number):
+    a = Value(number)
     a.relu().backward()
     assert a.grad == 0
 
@@ -91,3 +92,28 @@ def test_what_is_no_number_is_refused(wrong):
 def test_logarithm_of_nothing_is_refused():
     with pytest.raises(ValueError, match="under a logarithm: expected a number above 0"):
         Value(0.0).log()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Value(1.0) / 0, "power: expected one for which 0 has a slope, got -1"),
+        (lambda: Value(0.0) ** 0.5, "power: expected one for which 0 has a slope, got 0.5"),
+        (lambda: Value(-1.0) ** 0.5, "power: expected one for which -1 has a slope"),
+        (lambda: Value(2.0) ** Value(2.0), "power: expected a finite number"),
+        (lambda: Value(1e200) ** 2, "power: expected a result up to"),
+        (lambda: Value(1000.0).exp(), "exp: expected a result up to"),
+        (lambda: Value(1.0) + "a", "number: expected a finite number, got 'a'"),
+        (lambda: None * Value(1.0), "number: expected a finite number, got None"),
+    ],
+)
+def test_what_has_no_result_or_no_slope_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_slopes_of_powers():
+    for base, power, slope in ((0.0, 1, 1), (0.0, 2, 0), (-2.0, 3, 12), (4.0, 0.5, 0.25)):
+        a = Value(base)
+        (a**power).backward()
+        assert a.grad == slope

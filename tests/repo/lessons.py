@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 
 from repository import PHASES, ROOT, syntax_tree, tracked_files
 
+FOLDERS = tempfile.TemporaryDirectory()  # removed when the tests end
 LESSON_PHASES = tuple(PHASES.values())[:6]
 
 
+@functools.cache
 def lessons(root: Path) -> list[Path]:
     """The scripts of phases 0-5: modules that have a `main()`."""
     return [
@@ -43,7 +46,7 @@ class Run:
 @functools.cache
 def run(script: Path) -> Run:
     """Run a lesson on one core, in an empty folder; what it writes stays out of the repository."""
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp(dir=FOLDERS.name))
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.run(
@@ -59,7 +62,7 @@ def run(script: Path) -> Run:
     figures = Path(script.parts[0], "figures")
     return Run(
         status=process.returncode,
-        output=process.stdout.replace("wrote ", f"wrote {figures}/"),
+        output=re.sub(r"^wrote ", f"wrote {figures}/", process.stdout, flags=re.MULTILINE),
         errors=process.stderr,
         pictures={figures / file.name: file for file in sorted(folder.glob("*.png"))},
         seconds=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from shared.checks import check_array, check_count, check_labels, check_number
+from shared.checks import (
+    check_array,
+    check_count,
+    check_float_type,
+    check_labels,
+    check_number,
+    check_share,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +44,10 @@ def test_float32_stays_and_no_copy_is_made():
         (np.ones(()), (None, "V"), r"\(…, V\), got shape \(\)"),
         (np.ones((0, 2)), ("N", 2), r"got no entries, shape \(0, 2\)"),
         ([1, np.nan, np.inf], ("N",), "2 of 3 that are nan or infinite"),
-        ([[1], [1, 2]], ("N",), "got list"),
+        ([[1], [1, 2]], ("N",), "got rows of unequal length"),
+        ([1j], ("N",), "got complex"),
+        (["1"], ("N",), "got str"),
+        ([1, None], ("N",), "got NoneType, int"),
         ("abc", (), "got str"),
         (None, (), "got"),
     ],
@@ -76,8 +86,25 @@ def test_numbers():
     for value in (0, -1, 2, np.nan, np.inf, "1", [1.0], None, True):
         with pytest.raises(ValueError, match="h: expected a number above 0 and at most 1, got"):
             check_number("h", value, 0, 1)
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match="h: expected a finite number, got inf"):
         check_number("h", np.inf, 0)
+    for value in (np.nan, "1", None, [1.0]):
+        with pytest.raises(ValueError, match="h: expected a finite number, got"):
+            check_number("h", value, -np.inf)
+
+
+def test_shares():
+    assert check_share("rate", 0, "…") == 0
+    for value in (1, -0.1, np.nan, "a", None, [0.5]):
+        with pytest.raises(ValueError, match=r"rate: expected 0 or more and below 1, got .*: do"):
+            check_share("rate", value, "do")
+
+
+def test_float_types():
+    assert check_float_type("dtype", "float32") == np.float32
+    for value in (int, "abc", 3):
+        with pytest.raises(ValueError, match=r"dtype: expected a floating-point type, got .*: try"):
+            check_float_type("dtype", value)
 
 
 def test_counts():

@@ -48,6 +48,13 @@ def test_show_opens_the_picture(monkeypatch, tmp_path, capsys, found):
     assert ("open it yourself" in capsys.readouterr().out) == (not found)
 
 
+def test_a_name_that_is_no_png_is_refused_at_once(monkeypatch, tmp_path, capsys):
+    for name in ("picture", "picture.svg"):
+        with pytest.raises(SystemExit):
+            arguments(monkeypatch, tmp_path, "--out", name)
+        assert f"expected a name that ends in .png, got {name}" in capsys.readouterr().err
+
+
 def test_help_shows_the_first_line(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit):
         arguments(monkeypatch, tmp_path, "--help")
