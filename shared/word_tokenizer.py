@@ -74,6 +74,11 @@ class WordTokenizer:
         """The number of tokens V, the end mark included."""
         return len(self.tokens)
 
+    @property
+    def end(self) -> int:
+        """The id of the end mark."""
+        return END
+
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text, without end marks.
 

@@ -108,6 +108,10 @@ def train(
 
     Parameters
     ----------
+    x
+        Numbers, (N, inputs), or what else the model takes, such as token ids: one row per example.
+    y
+        The right classes, (N,).
     after_step
         Called with the number of steps made, to look at the model on the way.
 
@@ -122,7 +126,9 @@ def train(
         If x and y do not fit each other or the model, or hold what is no finite number, or if steps
         or batch_size is below 1.
     """
-    x = check_array("x", x, ("N", "inputs"), "give one row of numbers per example")
+    x = np.asarray(x)
+    if x.dtype.kind not in "iu":  # whole numbers may be token ids, which the model checks
+        x = check_array("x", x, ("N", "inputs"), "give one row of numbers per example")
     y = check_labels("y", y, x.shape[:1], model.forward(x[:1]).shape[-1])
     check_count("steps", steps)
     check_count("batch_size", batch_size)
