@@ -4,7 +4,7 @@ PYTHON ?= python3
 EXTRAS ?= torch,dev
 UV ?= $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup train test lint format figures notebooks bench lock clean
+.PHONY: help setup train test lint format figures notebooks ladder bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -29,10 +29,13 @@ format: .venv/.done ## rewrite the code in the house format
 	@.venv/bin/ruff check --fix .
 
 figures: .venv/.done ## draw every picture again; the README's curve needs runs/stories_5min (make train)
-	@set -e; for script in $$(grep -l '^def main' phase-0[0-5]*/code/*.py); do \
+	@set -e; for script in $$(grep -l 'lesson_arguments(__doc__' phase-0[0-5]*/code/*.py); do \
 		echo "$$script"; .venv/bin/python "$$script" > /dev/null; done
 	@test ! -d runs/stories_5min || .venv/bin/python phase-08-train-gpt2/code/report.py \
 		runs/stories_5min --out phase-08-train-gpt2/curve.png
+
+ladder: .venv/.done ## train all language models of phases 3 and 4 and put their scores into the README (five minutes)
+	@.venv/bin/python phase-04-rnn-lstm/code/ladder.py --page README.md $(ARGS)
 
 notebooks: .venv/.done ## run every notebook again and keep what it shows
 	@.venv/bin/python -m nbconvert --to notebook --execute --inplace --log-level WARN \
@@ -40,8 +43,9 @@ notebooks: .venv/.done ## run every notebook again and keep what it shows
 	@.venv/bin/python -m nbconvert --to notebook --coalesce-streams --inplace --log-level WARN \
 		phase-*/code/*.ipynb
 
-bench: .venv/.done ## compare our MLP's speed with PyTorch's, and the trainer's with a textbook loop
-	@.venv/bin/python tests/phase_02/benchmark_mlp.py
+bench: .venv/.done ## compare our MLP and LSTM with PyTorch's, and the trainer with a textbook loop
+	@.venv/bin/python tests/benchmarks/benchmark_mlp.py
+	@.venv/bin/python tests/benchmarks/benchmark_lstm.py
 	@.venv/bin/python phase-08-train-gpt2/code/benchmark.py $(ARGS)
 
 # The CUDA libraries are left out: the torch wheel that needs them names their versions itself.

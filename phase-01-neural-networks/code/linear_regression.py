@@ -8,7 +8,7 @@ x and y are (N,): N measured points. w, the slope of the line, and b, its height
 numbers. ∂L/∂w says which direction of w makes the loss go down, and how fast.
 
 Why squared? Suppose each y is the line plus noise from a bell curve. The probability of all points
-together is a product of e^(−(ŷ − y)² / 2σ²), σ the width of the noise. Its logarithm is a constant
+together is a product of e^(−(ŷ − y)² / (2s²)), s the size of the noise. Its logarithm is a constant
 minus the sum of the squares. The line that makes what we saw most likely is the one with the
 smallest squared error.
 

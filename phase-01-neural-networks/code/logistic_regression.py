@@ -129,7 +129,7 @@ def draw(x: Array, y: Array, w: Array, b: float, curves: dict[str, list[float]])
         escape.plot(losses, color=color, label=f"follows {name}")
     escape.set_xlabel("step")
     escape.set_ylabel("cross-entropy in nats")
-    escape.set_title("Only surprise gets out of a bad start")
+    escape.set_title("Surprise gets out of a bad start sooner")
     escape.legend()
     figure.tight_layout()
     return figure

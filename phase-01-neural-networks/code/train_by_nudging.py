@@ -179,7 +179,7 @@ def draw(parameters: Array, seconds: Array, whole: tuple[int, float]) -> Figure:
     axes.annotate(
         f"{years:.1f} years",
         (GPT2_PARAMETERS, far),
-        xytext=(-14, -16),
+        xytext=(-12, 9),
         textcoords="offset points",
         ha="right",
         color=ORANGE,
@@ -221,7 +221,7 @@ def main() -> None:
     )
     years = years_per_step(parameters[-1], seconds[-1])
     print(f"  {GPT2_PARAMETERS:,} parameters: {years:.1f} years for one step")
-    print("and learning takes thousands of steps: the slopes must come cheaper than one loss each")
+    print("and learning takes tens of thousands of steps: slopes must come cheaper than one loss each")
     finish(draw(parameters, seconds, whole), arguments)
 
 

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from repository import PHASES, ROOT, syntax_tree, tracked_files
+from repository import PHASES, ROOT, tracked_files
 
 FOLDERS = tempfile.TemporaryDirectory()  # removed when the tests end
 LESSON_PHASES = tuple(PHASES.values())[:6]
@@ -18,12 +18,12 @@ LESSON_PHASES = tuple(PHASES.values())[:6]
 
 @functools.cache
 def lessons(root: Path) -> list[Path]:
-    """The scripts of phases 0-5: modules that have a `main()`."""
+    """The lesson scripts of phases 0-5: modules that read a lesson's command line."""
     return [
         file
         for file in tracked_files(root, ".py")
         if file.parts[0] in LESSON_PHASES
-        and any(getattr(node, "name", None) == "main" for node in syntax_tree(root / file).body)
+        and "lesson_arguments(__doc__" in (root / file).read_text(encoding="utf-8")
     ]
 
 

@@ -1,0 +1,40 @@
+"""The copy task: what is asked, contestants of one size, and who keeps what for how long."""
+
+import numpy as np
+import pytest
+
+from phase_04.copy_task import CONTESTANTS, draw_batch, make_cell, train_and_test
+
+
+def test_a_batch_shows_symbols_waits_and_asks():
+    x, y = draw_batch(2, 5, np.random.default_rng(0))
+    assert x.shape == (5, 8, 6)
+    signs = x.argmax(axis=2)
+    np.testing.assert_array_equal(signs[:, :3], y)
+    assert (signs[:, 3:5] == 4).all()
+    assert (signs[:, 5:] == 5).all()
+    np.testing.assert_array_equal(x.sum(axis=2), 1)
+
+
+def test_contestants_are_of_one_size():
+    cells = [make_cell(name, np.random.default_rng(0)) for name in CONTESTANTS]
+    sizes = [sum(array.size for array in cell.params.values()) for cell in cells]
+    assert max(sizes) < 1.05 * min(sizes)
+    assert cells[2].params["b"][28] == 1
+    assert cells[3].params["b"][28] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONTESTANTS)
+def test_a_short_wait_is_survived(name):
+    assert train_and_test(name, 5, steps=600, seed=1) > 0.9
+
+
+@pytest.mark.slow
+def test_without_training_it_is_a_guess():
+    assert train_and_test("RNN, rotation", 5, steps=1) < 0.5
+
+
+def test_no_wait_is_refused():
+    with pytest.raises(ValueError, match="wait: expected a whole number"):
+        draw_batch(0, 1, np.random.default_rng(0))

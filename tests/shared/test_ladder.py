@@ -1,0 +1,65 @@
+"""A rung says what was measured; who knows the truth stands on the floor, who peeks is refused."""
+
+import pytest
+
+from shared.ladder import MARKS, Rung, draw, load, measure, put_into, save, table
+from shared.language_model import TextModel
+from shared.probes import PHENOMENA
+from shared.stories import log_probability, stories
+from shared.word_tokenizer import WordTokenizer
+
+TOKENIZER = WordTokenizer.learn([s.text for s in stories("validation", 0, 500)], vocab_size=1)
+RUNG = Rung("bigram", "words", 1342, 1.4, 1.1235, 0.25, dict.fromkeys(PHENOMENA, 0.5))
+
+
+def truth(rows):
+    """The storyteller's own ln p; a beginning, which it cannot score, gets a guess."""
+    texts = [TOKENIZER.decode(row) for row in rows]
+    known = [log_probability(text) for text in texts]
+    return [max(value, -1e3) for value in known]
+
+
+def test_who_knows_the_true_distribution_stands_on_the_floor_exactly():
+    rung = measure("truth", "characters", TextModel(TOKENIZER, truth), 0, 0.0, 20, 5)
+    assert rung.gap == pytest.approx(0, abs=1e-12)
+    assert set(rung.probes) == set(PHENOMENA)
+
+
+def test_who_peeks_is_refused():
+    def peeks(rows):
+        return [0.9 * value for value in truth(rows)]
+
+    with pytest.raises(ValueError, match=r"peeker: expected at least the floor .* look for a leak"):
+        measure("peeker", "characters", TextModel(TOKENIZER, peeks), 0, 0.0, 20, 5)
+
+
+def test_the_table_by_hand():
+    assert table([RUNG]).splitlines()[-1] == (
+        "| bigram | words | 1,342 | 1.123 | 0.873 | 50% | 50% | 50% | 50% | 50% | 1 |"
+    )
+    assert len({line.count("|") for line in table([RUNG, RUNG]).splitlines()}) == 1
+
+
+def test_saved_and_loaded_is_the_same(tmp_path):
+    save([RUNG], tmp_path / "ladder.json")
+    assert load(tmp_path / "ladder.json") == [RUNG]
+
+
+@pytest.mark.parametrize("content", ["", '[{"name": "a"}]', "[1]"])
+def test_a_damaged_file_is_refused(content, tmp_path):
+    (tmp_path / "ladder.json").write_text(content)
+    with pytest.raises(ValueError, match="expected the rungs of a ladder"):
+        load(tmp_path / "ladder.json")
+
+
+def test_a_page_without_marks_is_refused(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"{MARKS[0]} and nothing else", encoding="utf-8")
+    with pytest.raises(ValueError, match="expected the marks"):
+        put_into(page, [RUNG])
+
+
+def test_the_figure_has_a_bar_for_each_rung():
+    axes = draw([RUNG, RUNG]).axes[0]
+    assert axes.get_xlim()[0] == 0
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["bigram, words"]
