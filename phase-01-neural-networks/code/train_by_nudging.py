@@ -221,7 +221,9 @@ def main() -> None:
     )
     years = years_per_step(parameters[-1], seconds[-1])
     print(f"  {GPT2_PARAMETERS:,} parameters: {years:.1f} years for one step")
-    print("and learning takes tens of thousands of steps: slopes must come cheaper than one loss each")
+    print(
+        "and learning takes tens of thousands of steps: slopes must come cheaper than one loss each"
+    )
     finish(draw(parameters, seconds, whole), arguments)
 
 
