@@ -4,7 +4,7 @@ PYTHON ?= python3
 EXTRAS ?= torch,dev
 UV ?= $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup train test lint format figures notebooks ladder bench lock clean
+.PHONY: help setup train test lint format figures ladder notebooks bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile

@@ -108,7 +108,7 @@ def draw(results: dict[str, dict[int, float]]) -> Figure:
     axes.set_xlabel("steps of waiting")
     axes.set_ylabel("share of symbols right")
     axes.set_title("Three symbols, kept until they are asked for")
-    axes.legend(loc="lower right", fontsize=9)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.01, 0.3), fontsize=9)
     figure.tight_layout()
     return figure
 

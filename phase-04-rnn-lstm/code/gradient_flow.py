@@ -133,7 +133,8 @@ def draw(
     clipping.set_xlabel("training step")
     clipping.set_ylabel("loss in nats")
     clipping.set_title("Seed 2, ρ = 1.5")
-    clipping.legend()
+    clipping.set_ylim(-0.2, 8)
+    clipping.legend(fontsize=9)
     figure.tight_layout()
     return figure
 

@@ -238,7 +238,7 @@ def draw(losses: dict[str, list[float]], probed: dict[str, dict[str, float]]) ->
     for shift, (name, shares) in enumerate(probed.items()):
         places = np.arange(len(shares)) + 0.27 * (shift - 1)
         bars.bar(places, list(shares.values()), 0.25, color=colors[name], label=name)
-    bars.set_xticks(range(len(PHENOMENA)), PHENOMENA)
+    bars.set_xticks(range(len(PHENOMENA)), PHENOMENA, fontsize=9)
     bars.grid(axis="x", visible=False)
     bars.set_ylim(0, 1)
     bars.set_ylabel("share of probes passed")
