@@ -87,6 +87,11 @@ class Layer:
         raise NotImplementedError
 
 
+def named(prefix: str, arrays: Arrays) -> Arrays:
+    """Return the arrays under longer names: ``W`` becomes ``prefix.W``."""
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+
+
 def check_blame(dL_da: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return the gradient with respect to an output of ``shape``, checked."""
     return check_array("dL_da", dL_da, shape, "call forward first, on the same batch")
@@ -251,11 +256,8 @@ class Sequential(Layer):
             )
         super().__init__()
         self.layers = list(layers)
-        self.params = {
-            f"{place}.{name}": array
-            for place, layer in enumerate(self.layers)
-            for name, array in layer.params.items()
-        }
+        for place, layer in enumerate(self.layers):
+            self.params |= named(f"{place}", layer.params)
 
     def forward(self, x: ArrayLike, training: bool = False) -> Array:
         """Send the input through all layers, first to last."""
@@ -268,7 +270,7 @@ class Sequential(Layer):
         grads: Arrays = {}
         for place, layer in reversed(list(enumerate(self.layers))):
             dL_da, layer_grads = layer.backward(dL_da)
-            grads |= {f"{place}.{name}": grad for name, grad in layer_grads.items()}
+            grads |= named(f"{place}", layer_grads)
         return np.asarray(dL_da), grads
 
 

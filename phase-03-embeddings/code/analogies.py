@@ -78,11 +78,11 @@ def draw(flat: Array, groups: dict[str, list[int]], names: list[str]) -> Figure:
         )
     for (name, members), color in zip(groups.items(), (BLUE, ORANGE), strict=True):
         axes.plot(*flat[members].T, "o", color=color, label=name)
-    for i in (starts[0], ends[0]):
+    for i in (*starts[:2], *ends[:2]):
         axes.annotate(names[i], flat[i], xytext=(6, 6), textcoords="offset points")
     axes.set_xlabel("the strongest direction")
-    axes.set_ylabel("the second strongest")
-    axes.set_title("One step for all verbs, but not one partner for each")
+    axes.set_ylabel("the second strongest (stretched)")
+    axes.set_title("One step for all verbs, but the arrows cross")
     axes.legend()
     return figure
 
@@ -105,7 +105,8 @@ def main() -> None:
         kind, partner = success(vectors, words, left, right)
         print(
             f"{name}, all {len(left) * (len(left) - 1)} analogies: the right kind {kind:.0%}, "
-            f"the very partner {partner:.0%}, guessing among {len(left)}: {1 / len(left):.0%}"
+            f"the very partner {partner:.0%}, "
+            f"guessing among {len(left) - 1}: {1 / (len(left) - 1):.0%}"
         )
     ids = [words.id_of(word) for word in (*WISHED, *DONE)]
     chosen = vectors[ids] - vectors[ids].mean(axis=0)

@@ -7,8 +7,8 @@ ids are (…), whole numbers from 0 to V − 1; W is (V, C), a row of C numbers 
 is (…, C). Looking up row 3 is the same as multiplying (0, 0, 0, 1, 0, …) with W, only faster.
 
 A token that stands twice in a batch gets blame from both places, and both count. The line
-``dL_dW[ids] += dL_de`` looks right and is wrong: NumPy reads each row once, adds to it, and writes
-it back once, so of two additions to the same row one is lost. ``np.add.at`` does them all.
+``dL_dW[ids] += dL_de`` looks right and is wrong: NumPy reads a copy of the row for each place, adds
+to each copy, and writes all copies back to the same row. The last one wins. ``np.add.at`` adds all.
 
 Bengio, Ducharme, Vincent & Jauvin 2003, "A Neural Probabilistic Language Model". Worked by hand in
 ``notes/embedding.md``. Run ``python phase-03-embeddings/code/embedding.py``.

@@ -87,6 +87,10 @@ class NGram:
         with np.errstate(divide="ignore"):
             return np.log(np.divide(gram, total, where=total > 0, out=np.zeros_like(total)))
 
+    def never_counted(self, row: Ids) -> NDArray[np.bool_]:
+        """Return which n-grams of a row (T,) did not occur in the training text, (T − 1,)."""
+        return look_up(self.keys(row), self.grams, self.gram_counts) == 0
+
     def row_log_probabilities(self, rows: Sequence[Ids]) -> list[float]:
         """Return ln p of each row after its first id."""
         return [float(self.log_probabilities(self.keys(row)).sum()) for row in rows]
@@ -176,8 +180,19 @@ def main() -> None:
             )
     print(f"  floor                                     {result.floor:.3f}")
 
-    # The loop ended with the trigram over words, the best of them: it tells a story.
+    # The loop ended with the trigram over words: it tells a story, and others look further back.
     print(tell(model, words, np.random.default_rng(0)))
+
+    print("words, further back; new: the share of n-grams in the other stories never counted")
+    others = [make_row(words, story.text) for story in told]
+    for n in range(3, 7):
+        longer = NGram(n, words.vocab_size).fit(rows)
+        new = np.concatenate([longer.never_counted(row) for row in others]).mean()
+        result = TextModel(words, longer.row_log_probabilities).score(told)
+        print(
+            f"  n = {n}  {longer.parameters:7,} counts, new {new:5.1%}"
+            f"   {result.bits_per_character:.3f}"
+        )
 
     alphas = np.logspace(-4, 1, 11)
     curves = {}

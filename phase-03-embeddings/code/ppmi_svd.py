@@ -2,15 +2,16 @@
 
     PMI(w, c) = ln( #(w, c) · N / (#(w) · #(c)) )      how much more often than by chance
     PPMI(w, c) = max(PMI(w, c), 0)                     what is rarer than chance counts as chance
-    PPMI ≈ W_k Σ_k U_kᵀ                                the best table of rank k (SVD)
+    PPMI ≈ left · diag(strengths) · right              its C strongest parts (SVD)
     w · c ≈ PMI(w, c) − ln k                           what skip-gram's vectors come to (k drawn)
 
 #(w, c) is how often word w and neighbour c stood together, (V, V); #(w) and #(c) are its row and
 column sums; N is the sum of all. PMI, the *pointwise mutual information*, is 0 for words that meet
 as often as chance has it, ln 2 for twice as often, and −∞ for words that never meet.
 
-The singular value decomposition writes a table as a sum of simple ones, strongest first. With the
-first C of them each word has C numbers, W_C √Σ_C, and they serve as word vectors: no training.
+The *singular value decomposition* (SVD) writes a table as a sum of simple ones, strongest first.
+With the first C of them each word has C numbers: its row in left, (V, C), each number times the
+root of its strength, (C,). They serve as word vectors, without any training.
 
 Levy & Goldberg showed that skip-gram with k drawn pairs, given enough numbers for each word, has
 its best loss exactly where w · c = PMI − ln k. Both ways look for the same table.
@@ -29,7 +30,7 @@ from phase_03.skipgram import train_on_words
 from phase_03.words import nearest, neighbours, read_words
 from shared.checks import check_array, check_count
 from shared.language_model import Ids, check_ids
-from shared.plotting import BLUE, GRAY
+from shared.plotting import BLUE, GRAY, ORANGE
 from shared.script import finish, lesson_arguments
 from shared.stories import stories
 
@@ -93,6 +94,10 @@ def draw(scores: dict[int, Array], shifted: Array, counts: Array, least: int = 5
         axes.set_title(f"{width} numbers a word: correlation {correlation:.2f}")
         axes.set_xlabel("PMI − ln 5, counted")
         axes.set_aspect("equal")
+    own = np.diag_indices(len(counts))
+    met = often[own]
+    panels[-1].plot(shifted[own][met], table[own][met], "o", color=ORANGE, markersize=4, mfc="none")
+    panels[-1].text(1.6, -2.2, "a word\nbeside itself", color=ORANGE, fontsize=9)
     panels[0].set_ylabel("w · c, trained")
     figure.tight_layout()
     return figure

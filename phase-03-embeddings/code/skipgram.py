@@ -137,10 +137,10 @@ def main() -> None:
     size = sum(table.size for table in model.params.values())
     print(f"{shapes}: {size:,} parameters; loss {losses[0]:.2f} → {np.mean(losses[-50:]):.2f} nats")
     W = model.params["W"]
-    for word in ("fox", "red", "three", "sang"):
+    for word in ("fox", "otter", "red", "three", "sang"):
         i = words.id_of(word)
         found = nearest(W, W[i], 5, leave_out=[i])
-        print(f"  near {word:6} " + ", ".join(f"{words.names[j]} {c:.2f}" for j, c in found))
+        print(f"  near {word:6} " + ", ".join(f"{words.names[j]} {c:.3f}" for j, c in found))
     shown = "fox pig owl otter red blue old apple egg apples eggs two six sing dance sang danced"
     finish(draw(losses, shown.split(), W[[words.id_of(word) for word in shown.split()]]), arguments)
 

@@ -1,8 +1,8 @@
 """A map of the words: sixteen numbers a word, laid flat.
 
     X = vectors − mean          (V, C)
-    X = U S Vᵀ                  singular value decomposition, strongest direction first
-    map = X V[:, :2]            (V, 2): where each word lies in the two strongest directions
+    X = left · diag(strengths) · directions    singular value decomposition, strongest first
+    map = X · directions[:2]ᵀ   (V, 2): where each word lies in the two strongest directions
 
 Principal component analysis. Each row of the skip-gram table is a point in a space of C directions.
 Turning the space does not change distances; PCA turns it so that the first axis is the one along
@@ -38,7 +38,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "done": tuple(past for _, past in STORIES.verbs),
     "feelings": STORIES.feelings,
     "motions": STORIES.motions,
+    "numbers": ("one", "two", "three", "four", "five", "six"),
 }
+NAMED = ("fox", "excited", "sleepy", "Tom", "river", "one", "two", "danced")
 
 
 def principal_components(vectors: ArrayLike, count: int = 2) -> tuple[Array, Array]:
@@ -68,7 +70,7 @@ def principal_components(vectors: ArrayLike, count: int = 2) -> tuple[Array, Arr
 
 
 def draw(places: Array, names: list[str]) -> Figure:
-    """Draw the words of each group in their own colour, and name each group."""
+    """Draw the words of each group in their own colour; name each group, and some words."""
     figure = Figure(figsize=(8, 5.4))
     axes = figure.subplots()
     colors = [BLUE, ORANGE, GREEN, PINK, GRAY]
@@ -80,10 +82,13 @@ def draw(places: Array, names: list[str]) -> Figure:
             (found[:, 0].mean(), found[:, 1].max()),
             xytext=(0, 8),
             textcoords="offset points",
-            ha="center",
+            ha="right" if group == "numbers" else "center",  # its neighbours' names need the room
             color=colors[i % 5],
             weight="bold",
         )
+    for word in NAMED:
+        place = places[names.index(word)]
+        axes.annotate(word, place, xytext=(4, -9), textcoords="offset points", fontsize=8)
     axes.margins(0.1)
     axes.set_xlabel("the strongest direction")
     axes.set_ylabel("the second strongest")
@@ -100,11 +105,12 @@ def main() -> None:
     print(f"vectors {model.params['W'].shape} → map {places.shape}")
     print(f"  the first two directions hold {shares[:2].sum():.0%} of the variance")
     vectors = model.params["W"]
+    print("  group    spread   from the middle")
     for group, members in GROUPS.items():
         mine = vectors[[words.id_of(word) for word in members]]
         spread = np.linalg.norm(mine - mine.mean(axis=0), axis=1).mean()
         away = np.linalg.norm(mine.mean(axis=0) - vectors.mean(axis=0))
-        print(f"  {group:9} {spread:.2f} from their centre, which is {away:.2f} from all words'")
+        print(f"  {group:9} {spread:6.2f} {away:17.2f}")
     finish(draw(places, words.names), arguments)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from phase_02.layers import Linear
+from phase_02.layers import Linear, named
 from phase_02.losses import SoftmaxCrossEntropy
 from phase_02.optimizers import SGD, clip_gradients
 from phase_04.gru import GRU
@@ -90,7 +90,7 @@ def train_first_bit(
         The loss of each step, and the length of its gradient before clipping.
     """
     layer, head = with_radius(RNN(1, 20, rng), radius, rng), Linear(20, 2, rng)
-    params = {**layer.params, **{f"out.{name}": array for name, array in head.params.items()}}
+    params = layer.params | named("out", head.params)
     optimizer, loss = SGD(params, 0.5), SoftmaxCrossEntropy()
     losses, lengths = [], []
     for _ in range(steps):
@@ -103,7 +103,7 @@ def train_first_bit(
         dL_dstates = np.zeros_like(states)
         dL_dstates[:, -1] = dL_dlast
         grads = layer.backward(dL_dstates)[2]
-        grads |= {f"out.{name}": grad for name, grad in head_grads.items()}
+        grads |= named("out", head_grads)
         clipped, length = clip_gradients(grads, limit)
         lengths.append(length)
         optimizer.step(clipped)

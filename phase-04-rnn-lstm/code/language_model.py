@@ -19,7 +19,7 @@ Embedding to Improve Language Models". Explained in ``notes/language_models.md``
 ``python phase-04-rnn-lstm/code/language_model.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from phase_00.probability import sample
 from phase_00.softmax import log_softmax, softmax
-from phase_02.layers import Arrays, Linear, check_blame
+from phase_02.layers import Arrays, Linear, check_blame, named
 from phase_02.losses import SoftmaxCrossEntropy
 from phase_02.optimizers import Adam, clip_gradients, warmup_cosine
 from phase_03.embedding import Embedding
@@ -87,8 +87,8 @@ class RecurrentLM:
         self.params = {
             "E": self.embedding.params["W"],
             "b": np.zeros(vocab_size, dtype),
-            **{f"cell.{name}": array for name, array in self.cell.params.items()},
-            **{f"out.{name}": array for name, array in self.out.params.items()},
+            **named("cell", self.cell.params),
+            **named("out", self.out.params),
         }
 
     def forward(self, ids: ArrayLike, start: ArrayLike | None = None) -> tuple[Array, Array]:
@@ -115,22 +115,13 @@ class RecurrentLM:
         return {
             "E": dL_dE + table["W"],
             "b": dL_dz_rows.sum(axis=0),
-            **{f"cell.{name}": grad for name, grad in cell.items()},
-            **{f"out.{name}": grad for name, grad in out.items()},
+            **named("cell", cell),
+            **named("out", out),
         }
 
     def row_log_probabilities(self, rows: Sequence[Ids]) -> list[float]:
         """Return ln p of each row after its first id."""
-        sums: list[float] = []
-        for first in range(0, len(rows), 100):
-            table, real = pad(rows[first : first + 100], filler=0)
-            if table.shape[1] == 1:
-                sums += [0.0] * len(table)
-                continue
-            log_p = log_softmax(self.forward(table[:, :-1])[0])
-            after = np.take_along_axis(log_p, table[:, 1:, None], axis=2)[..., 0]
-            sums += np.where(real[:, 1:], after, 0).sum(axis=1).tolist()
-        return sums
+        return row_log_probabilities(lambda ids: self.forward(ids)[0], rows)
 
     @property
     def parameters(self) -> int:
@@ -138,8 +129,58 @@ class RecurrentLM:
         return sum(array.size for array in self.params.values())
 
 
+def row_log_probabilities(
+    logits: Callable[[Ids], Array], rows: Sequence[Ids], at_once: int = 100
+) -> list[float]:
+    """Return ln p of each row after its first id.
+
+    Parameters
+    ----------
+    logits
+        The model: from ids (B, T) to logits (B, T, V) of the id after each.
+    rows
+        Rows of ids, unequally long.
+    at_once
+        How many rows go through the model together.
+    """
+    sums: list[float] = []
+    for first in range(0, len(rows), at_once):
+        table, real = pad(rows[first : first + at_once], filler=0)
+        if table.shape[1] == 1:
+            sums += [0.0] * len(table)
+            continue
+        log_p = log_softmax(logits(table[:, :-1]))
+        after = np.take_along_axis(log_p, table[:, 1:, None], axis=2)[..., 0]
+        sums += np.where(real[:, 1:], after, 0).sum(axis=1).tolist()
+    return sums
+
+
+def next_id_loss(z: Array, ids: Ids, counts: NDArray[np.bool_]) -> tuple[float, Array]:
+    """Return the loss of predicting ids, and the blame for the logits.
+
+    Parameters
+    ----------
+    z
+        Logits, (B, T, V).
+    ids
+        What comes after each place, (B, T).
+    counts
+        Which of them have a part in the loss, (B, T): what only fills up a row has none.
+
+    Returns
+    -------
+    tuple
+        The average surprise in nats over all that count, and its gradient dL_dz (B, T, V).
+    """
+    loss = SoftmaxCrossEntropy()
+    value = loss.forward(z[counts], ids[counts])
+    dL_dz = np.zeros_like(z)
+    dL_dz[counts] = loss.backward()
+    return value, dL_dz
+
+
 def loss_and_gradients(
-    model: RecurrentLM, ids: Ids, real: Array, start: Array | None = None
+    model: RecurrentLM, ids: Ids, real: NDArray[np.bool_], start: Array | None = None
 ) -> tuple[float, Arrays, Array]:
     """Predict each id from those before it, in rows of which only a part is real.
 
@@ -156,10 +197,7 @@ def loss_and_gradients(
         The loss over all real predictions, the gradients, and the last state (B, S).
     """
     z, last = model.forward(ids[:, :-1], start)
-    loss, counts = SoftmaxCrossEntropy(), real[:, 1:]
-    value = loss.forward(z[counts], ids[:, 1:][counts])
-    dL_dz = np.zeros_like(z)
-    dL_dz[counts] = loss.backward()
+    value, dL_dz = next_id_loss(z, ids[:, 1:], real[:, 1:])
     return value, model.backward(dL_dz), last
 
 

@@ -26,11 +26,10 @@ from matplotlib.figure import Figure
 from numpy.typing import DTypeLike, NDArray
 
 from phase_00.softmax import log_softmax
-from phase_02.layers import Arrays, Linear
-from phase_02.losses import SoftmaxCrossEntropy
+from phase_02.layers import Arrays, Linear, named
 from phase_02.optimizers import Adam, clip_gradients, warmup_cosine
 from phase_03.embedding import Embedding
-from phase_04.language_model import CELLS
+from phase_04.language_model import CELLS, next_id_loss
 from shared.checks import check_count
 from shared.language_model import Ids, check_ids, pad
 from shared.plotting import BLUE, GRAY, ORANGE, draw_smooth
@@ -125,11 +124,6 @@ class Seq2Seq:
         return sum(array.size for array in self.params.values())
 
 
-def named(prefix: str, arrays: Arrays) -> Arrays:
-    """Return the arrays under longer names: ``W`` becomes ``prefix.W``."""
-    return {f"{prefix}.{name}": array for name, array in arrays.items()}
-
-
 def loss_and_gradients(
     model: Seq2Seq, sources: Sequence[Ids], targets: Sequence[Ids]
 ) -> tuple[float, Arrays]:
@@ -143,10 +137,7 @@ def loss_and_gradients(
     read, real = pad(sources, END)
     after, counts = pad([np.append(target, END) for target in targets], END)
     before = np.concatenate([np.full((len(after), 1), END), after[:, :-1]], axis=1)
-    z, loss = model.forward(read, real, before), SoftmaxCrossEntropy()
-    value = loss.forward(z[counts], after[counts])
-    dL_dz = np.zeros_like(z)
-    dL_dz[counts] = loss.backward()
+    value, dL_dz = next_id_loss(model.forward(read, real, before), after, counts)
     return value, model.backward(dL_dz)
 
 

@@ -89,3 +89,8 @@ def test_a_story_is_told_until_its_end_mark():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_it_says_which_n_grams_it_never_counted():
+    model = NGram(2, vocab_size=3).fit([np.array([0, 1, 1, 2, 0])])
+    assert model.never_counted(np.array([0, 1, 2, 1])).tolist() == [False, False, True]
