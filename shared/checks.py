@@ -103,6 +103,11 @@ def check_labels(name: str, value: ArrayLike, shape: Shape, n_classes: int) -> N
     return labels.astype(np.int64)
 
 
+def is_number(value: object) -> bool:
+    """Whether it is a single number, of Python or of NumPy, and no truth value."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
 def check_number(name: str, value: float, low: float, high: float = np.inf) -> float:
     """Return ``value`` if it is a finite number with ``low`` < value ≤ ``high``.
 
@@ -111,14 +116,11 @@ def check_number(name: str, value: float, low: float, high: float = np.inf) -> f
     ValueError
         If it is not.
     """
-    number = np.asarray(value)
-    is_number = number.shape == () and number.dtype.kind in "fiu"
-    if low > -np.inf and not (is_number and low < number <= high):
-        limit = f"above {low:g}" if high == np.inf else f"above {low:g} and at most {high:g}"
-        raise ValueError(f"{name}: expected a number {limit}, got {value!r}: choose another")
-    if not is_number or not np.isfinite(number):
-        raise ValueError(f"{name}: expected a finite number, got {value!r}: choose another")
-    return float(number)
+    limits = [f"above {low:g}"] * (low > -np.inf) + [f"at most {high:g}"] * (high < np.inf)
+    expected = f"a number {' and '.join(limits)}" if limits else "a finite number"
+    if not is_number(value) or not (np.isfinite(value) and low < value <= high):
+        raise ValueError(f"{name}: expected {expected}, got {value!r}: choose another")
+    return float(value)
 
 
 def check_share(name: str, value: float, remedy: str) -> float:
@@ -129,10 +131,9 @@ def check_share(name: str, value: float, remedy: str) -> float:
     ValueError
         If it is not.
     """
-    number = np.asarray(value)
-    if number.shape != () or number.dtype.kind not in "fiu" or not 0 <= number < 1:
+    if not is_number(value) or not 0 <= value < 1:
         raise ValueError(f"{name}: expected 0 or more and below 1, got {value!r}: {remedy}")
-    return float(number)
+    return float(value)
 
 
 def check_float_type(name: str, value: DTypeLike) -> np.dtype[Any]:
@@ -146,7 +147,7 @@ def check_float_type(name: str, value: DTypeLike) -> np.dtype[Any]:
     expected = f"{name}: expected a floating-point type, got"
     try:
         dtype = np.dtype(value)
-    except TypeError as error:
+    except (TypeError, SyntaxError) as error:
         raise ValueError(f"{expected} {value!r}: try np.float32") from error
     if dtype.kind != "f":
         raise ValueError(f"{expected} {dtype}: try np.float32")

@@ -93,7 +93,8 @@ def draw(rungs: Sequence[Rung]) -> Figure:
     figure = Figure(figsize=(8, 0.45 * len(rungs) + 1.4))
     axes = figure.subplots()
     names = [f"{rung.name}, {rung.tokens}" for rung in rungs]
-    axes.barh(names, [rung.bits_per_character for rung in rungs], color=BLUE)
+    axes.barh(range(len(rungs)), [rung.bits_per_character for rung in rungs], color=BLUE)
+    axes.set_yticks(range(len(rungs)), names)
     for place, rung in enumerate(rungs):
         axes.text(
             rung.bits_per_character + 0.03, place, f"{rung.bits_per_character:.2f}", va="center"

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shared.checks import check_count
 from shared.scoring import StoryScore, score_stories
 from shared.stories import Story
 
@@ -81,8 +82,15 @@ def pad(rows: Sequence[Ids], filler: int) -> tuple[Ids, NDArray[Any]]:
     Raises
     ------
     ValueError
-        If there are no rows, or one is empty.
+        If there are no rows, or one is empty or no sequence of whole numbers.
     """
+    for row in rows:
+        array = np.asarray(row)
+        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+            raise ValueError(
+                f"rows: expected sequences of token ids, got {array.dtype} of shape "
+                f"{array.shape}: encode each text with the tokenizer"
+            )
     lengths = np.array([len(row) for row in rows])
     if len(rows) == 0 or lengths.min() == 0:
         raise ValueError(
@@ -93,6 +101,34 @@ def pad(rows: Sequence[Ids], filler: int) -> tuple[Ids, NDArray[Any]]:
     table = np.full(real.shape, filler, np.int64)
     table[real] = np.concatenate(rows)
     return table, real
+
+
+def tell(
+    next_probabilities: Callable[[Ids], NDArray[Any]],
+    tokenizer: Tokenizer,
+    rng: np.random.Generator,
+    most: int = 400,
+) -> str:
+    """Let a model write a text, token by token, until the end mark.
+
+    Parameters
+    ----------
+    next_probabilities
+        The model: from a row (T,) that begins with the end mark to p of each next token, (V,).
+    tokenizer
+        From ids to text.
+    rng
+        Which token is drawn.
+    most
+        After so many tokens the text ends in any case.
+    """
+    row = [tokenizer.end]
+    for _ in range(check_count("most", most)):
+        p = np.asarray(next_probabilities(np.array(row)), float)
+        row.append(int(rng.choice(len(p), p=p / p.sum())))
+        if row[-1] == tokenizer.end:
+            break
+    return tokenizer.decode(row)
 
 
 class TextModel:
@@ -114,7 +150,7 @@ class TextModel:
         return list(self.row_log_probabilities([make_row(self.tokenizer, t) for t in texts]))
 
     def beginning(self, texts: Sequence[str]) -> list[float]:
-        """Return ln p that a text begins with each of these."""
+        """Return ln p that a text's tokens begin with those of each of these."""
         rows = [make_row(self.tokenizer, text, ended=False) for text in texts]
         return list(self.row_log_probabilities(rows))
 

@@ -60,6 +60,8 @@ def score_stories(told: Sequence[Story], log_probabilities: Sequence[float]) -> 
         )
     characters = sum(len(one.text) + 1 for one in told)
     floor = floor_bits_per_character(told)
+    if -math.inf in log_probabilities:  # something that happened was impossible to the model
+        return StoryScore(math.inf, floor, math.inf)
     extra = [  # bits that the model pays above the storyteller, story by story
         (one.log_probability - value) / math.log(2)
         for one, value in zip(told, log_probabilities, strict=True)

@@ -28,7 +28,7 @@ from phase_02.optimizers import Adam
 from phase_02.train_mlp import train
 from phase_03.embedding import Embedding
 from phase_03.ngram import NGram
-from shared.language_model import Ids, TextModel, make_row
+from shared.language_model import Ids, TextModel, check_ids, make_row
 from shared.plotting import BLUE, GRAY
 from shared.script import finish, lesson_arguments
 from shared.stories import stories
@@ -45,6 +45,7 @@ def pairs(rows: Sequence[Ids]) -> tuple[Ids, Ids]:
 def row_log_probabilities(model: Embedding, rows: Sequence[Ids]) -> list[float]:
     """Return ln p of each row after its first id, by the network."""
     log_p = log_softmax(model.params["W"])  # (V, V)
+    rows = [check_ids("row", row, len(log_p)) for row in rows]
     return [float(log_p[row[:-1], row[1:]].sum()) for row in rows]
 
 

@@ -24,7 +24,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from phase_00.probability import sample
 from phase_00.softmax import log_softmax, softmax
 from phase_02.layers import Arrays, Layer, Linear, Sequential, Tanh
 from phase_02.optimizers import Adam
@@ -32,7 +31,7 @@ from phase_02.train_mlp import train
 from phase_03.embedding import Embedding
 from phase_03.ngram import NGram
 from shared.checks import check_count
-from shared.language_model import Ids, TextModel, Tokenizer, check_ids, make_row
+from shared.language_model import Ids, TextModel, Tokenizer, check_ids, make_row, tell
 from shared.plotting import BLUE, GRAY, GREEN, ORANGE, draw_smooth
 from shared.script import finish, lesson_arguments
 from shared.stories import stories
@@ -103,10 +102,18 @@ class NeuralLM(Layer):
         """Return ln p of each row after its first id."""
         sums = []
         for row in rows:
+            if len(row) == 1:
+                sums.append(0.0)  # nothing stands after the first id
+                continue
             contexts, after = windows([row], self.context, self.params["E"].shape[0])
             log_p = log_softmax(self.forward(contexts))
             sums.append(float(log_p[np.arange(len(after)), after].sum()))
         return sums
+
+    def next_probabilities(self, row: Ids) -> Array:
+        """Return p of each token after a row of at least one: (V,)."""
+        contexts, _ = windows([np.append(row, row[:1])], self.context, len(self.params["E"]))
+        return softmax(self.forward(contexts[-1:])[0])
 
 
 def windows(rows: Sequence[Ids], context: int, vocab_size: int) -> tuple[Ids, Ids]:
@@ -121,17 +128,6 @@ def windows(rows: Sequence[Ids], context: int, vocab_size: int) -> tuple[Ids, Id
         contexts.append(np.lib.stride_tricks.sliding_window_view(padded[:-1], context))
         after.append(row[1:])
     return np.concatenate(contexts), np.concatenate(after)
-
-
-def tell(model: NeuralLM, tokenizer: Tokenizer, rng: np.random.Generator, most: int = 400) -> str:
-    """Draw tokens until the end mark, or until there are ``most``; return the text."""
-    row = [tokenizer.end] * model.context
-    while len(row) < most:
-        p = softmax(model.forward([row[-model.context :]])[0])
-        row.append(int(sample(p, 1, rng)[0]))
-        if row[-1] == tokenizer.end:
-            break
-    return tokenizer.decode(row)
 
 
 def train_on_stories(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[NeuralLM, list[float]]:
@@ -194,7 +190,7 @@ def main() -> None:
     print("  ".join(f"{name} {value:.3f}" for name, value in bits.items()), "bits per character")
     print(f"p(owl | Long ago there was a funny), {with_owl} stories with a funny owl left out")
     print("  " + "  ".join(f"{name} {p:.6f}" for name, p in owls.items()))
-    print(tell(model, tokenizer, np.random.default_rng(0)))
+    print(tell(model.next_probabilities, tokenizer, np.random.default_rng(0)))
     finish(draw(losses, bits), arguments)
 
 

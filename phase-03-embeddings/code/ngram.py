@@ -22,10 +22,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from phase_00.probability import sample
 from phase_03.bpe import BPETokenizer
-from shared.checks import check_count
-from shared.language_model import Ids, TextModel, Tokenizer, check_ids, make_row
+from shared.checks import check_count, is_number
+from shared.language_model import Ids, TextModel, Tokenizer, check_ids, make_row, tell
 from shared.plotting import BLUE, GRAY, ORANGE
 from shared.progress import progress
 from shared.script import finish, lesson_arguments
@@ -55,12 +54,12 @@ class NGram:
 
     def __init__(self, n: int, vocab_size: int, alpha: float = 0.01) -> None:
         self.n, self.vocab_size = check_count("n", n), check_count("vocab_size", vocab_size)
-        if vocab_size**n >= 2**63:
+        if self.vocab_size**self.n >= 2**63:
             raise ValueError(
                 f"n: expected V to the power of n below 2**63, got {vocab_size}**{n}: "
                 "count fewer tokens together"
             )
-        if not 0 <= alpha < np.inf:
+        if not is_number(alpha) or not 0 <= alpha < 1e100:
             raise ValueError(f"alpha: expected 0 or more, got {alpha!r}: try 0.01")
         self.alpha = alpha
         self.grams = self.gram_counts = self.contexts = self.context_counts = np.zeros(0, np.int64)
@@ -68,6 +67,8 @@ class NGram:
     def keys(self, row: Ids) -> Ids:
         """Return each n tokens in a row as one whole number, (T − 1,); the start is repeated."""
         row = check_ids("row", row, self.vocab_size)
+        if len(row) == 1:
+            return np.zeros(0, np.int64)  # nothing stands after the first id
         row = np.concatenate([np.repeat(row[:1], self.n - 1), row[1:]])
         windows = np.lib.stride_tricks.sliding_window_view(row, self.n)  # (T − 1, n)
         return windows @ self.vocab_size ** np.arange(self.n)[::-1]
@@ -97,6 +98,7 @@ class NGram:
 
     def next_probabilities(self, row: Ids) -> Array:
         """Return p of each token after a row of at least one: (V,)."""
+        row = check_ids("row", row, self.vocab_size)
         context = self.keys(np.append(row, 0))[-1] // self.vocab_size
         return np.exp(
             self.log_probabilities(context * self.vocab_size + np.arange(self.vocab_size))
@@ -114,16 +116,6 @@ def look_up(keys: Ids, known: Ids, counts: Ids) -> Array:
         return np.zeros(keys.shape)
     places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
     return np.where(known[places] == keys, counts[places], 0.0)
-
-
-def tell(model: NGram, tokenizer: Tokenizer, rng: np.random.Generator, most: int = 400) -> str:
-    """Draw tokens until the end mark, or until there are ``most``; return the text."""
-    row = [tokenizer.end]
-    while len(row) <= most:
-        row.append(int(sample(model.next_probabilities(np.array(row)), 1, rng)[0]))
-        if row[-1] == tokenizer.end:
-            break
-    return tokenizer.decode(row)
 
 
 def draw(scores: dict[str, float], floor: float, alphas: Array, curves: dict[str, Array]) -> Figure:
@@ -181,7 +173,7 @@ def main() -> None:
     print(f"  floor                                     {result.floor:.3f}")
 
     # The loop ended with the trigram over words: it tells a story, and others look further back.
-    print(tell(model, words, np.random.default_rng(0)))
+    print(tell(model.next_probabilities, words, np.random.default_rng(0)))
 
     print("words, further back; new: the share of n-grams in the other stories never counted")
     others = [make_row(words, story.text) for story in told]

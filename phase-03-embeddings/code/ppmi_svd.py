@@ -38,7 +38,12 @@ Array = NDArray[Any]
 
 
 def count_pairs(words: Ids, contexts: Ids, vocab_size: int) -> Array:
-    """Return how often each pair stood together, (V, V)."""
+    """Return how often each pair of words (N,) and contexts (N,) stood together, (V, V)."""
+    if np.ndim(words) != 1 or np.shape(words) != np.shape(contexts):
+        raise ValueError(
+            f"words, contexts: expected two rows of one length, got shapes {np.shape(words)} and "
+            f"{np.shape(contexts)}: take both from neighbours()"
+        )
     both = check_ids("words", words, vocab_size) * vocab_size
     both = both + check_ids("contexts", contexts, vocab_size)
     return np.bincount(both, minlength=vocab_size**2).reshape(vocab_size, vocab_size)
@@ -72,7 +77,7 @@ def svd_vectors(counts: ArrayLike, width: int) -> Array:
             f"width: expected at most {min(ppmi.shape)}, the size of the table, got {width}: "
             "choose fewer numbers for each word"
         )
-    left, strengths, _ = np.linalg.svd(ppmi)
+    left, strengths, _ = np.linalg.svd(ppmi, full_matrices=False)
     return left[:, :width] * np.sqrt(strengths[:width])
 
 

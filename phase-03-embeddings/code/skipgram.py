@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from phase_01.activations import sigmoid
 from phase_01.losses import binary_cross_entropy
 from phase_02.layers import Arrays
+from phase_02.losses import check_forward
 from phase_02.optimizers import Adam, warmup_cosine
 from phase_03.words import Words, nearest, neighbours, read_words
 from shared.checks import check_count
@@ -52,6 +53,7 @@ class SkipGram:
     def __init__(self, vocab_size: int, width: int, rng: np.random.Generator) -> None:
         shape = (check_count("vocab_size", vocab_size), check_count("width", width))
         self.params = {name: rng.normal(size=shape) / np.sqrt(width) for name in ("W", "U")}
+        self.s = np.empty((0, 0))  # the scores of the last batch: none yet
 
     def forward(self, words: Ids, contexts: Ids, drawn: Ids) -> float:
         """Return the loss.
@@ -64,6 +66,12 @@ class SkipGram:
             k ids for each of them, drawn at random, (N, k).
         """
         W, U = self.params["W"], self.params["U"]
+        shapes = np.shape(words), np.shape(contexts), np.shape(drawn)
+        if not (len(shapes[2]) == 2 and shapes[0] == shapes[1] == shapes[2][:1]):
+            raise ValueError(
+                f"words, contexts, drawn: expected shapes (N,), (N,) and (N, k), got {shapes[0]}, "
+                f"{shapes[1]} and {shapes[2]}: draw k ids for each pair"
+            )
         self.words = check_ids("words", words, len(W))
         self.others = np.column_stack([contexts, drawn])  # (N, 1 + k): the real one first
         check_ids("contexts, drawn", self.others, len(U))
@@ -76,6 +84,7 @@ class SkipGram:
 
     def backward(self) -> Arrays:
         """Return the gradients of W and U."""
+        check_forward(self.s)
         N = len(self.s)
         dL_ds = (sigmoid(self.s) - self.is_real) / N
         # s = w · u, for each of the 1 + k others

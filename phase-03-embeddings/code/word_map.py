@@ -56,7 +56,7 @@ def principal_components(vectors: ArrayLike, count: int = 2) -> tuple[Array, Arr
     Returns
     -------
     tuple
-        Places (V, count), and the share of the variance that each direction holds.
+        Places (V, count), and the share of the variance that each direction holds, (count,).
     """
     vectors = check_array("vectors", vectors, ("V", "C"), "give one row for each word")
     if check_count("count", count) > min(vectors.shape):
@@ -66,7 +66,7 @@ def principal_components(vectors: ArrayLike, count: int = 2) -> tuple[Array, Arr
     X = vectors - vectors.mean(axis=0)
     _, strengths, directions = np.linalg.svd(X, full_matrices=False)
     shares = strengths**2 / max(float(np.sum(strengths**2)), 1e-12)
-    return X @ directions[:count].T, shares
+    return X @ directions[:count].T, shares[:count]
 
 
 def draw(places: Array, names: list[str]) -> Figure:
@@ -103,7 +103,7 @@ def main() -> None:
     model, _ = train_on_words(words)
     places, shares = principal_components(model.params["W"])
     print(f"vectors {model.params['W'].shape} → map {places.shape}")
-    print(f"  the first two directions hold {shares[:2].sum():.0%} of the variance")
+    print(f"  the first two directions hold {shares.sum():.0%} of the variance")
     vectors = model.params["W"]
     print("  group    spread   from the middle")
     for group, members in GROUPS.items():

@@ -94,7 +94,8 @@ def nearest(
     """
     vectors = check_array("vectors", vectors, ("V", "C"), "give one row for each word")
     target = check_array("target", target, vectors.shape[1:], "give a vector like the rows")
-    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(target)
-    cosines = vectors @ target / np.maximum(lengths, 1e-12)
+    tiny = np.finfo(float).tiny
+    directions = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), tiny)
+    cosines = directions @ (target / max(float(np.linalg.norm(target)), tiny))
     best = [row for row in np.argsort(-cosines).tolist() if row not in leave_out]
     return [(row, float(cosines[row])) for row in best[: check_count("count", count)]]

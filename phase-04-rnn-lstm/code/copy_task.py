@@ -23,13 +23,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from phase_01.initialization import initial_weights
-from phase_02.layers import Linear
+from phase_02.layers import Linear, named
 from phase_02.losses import SoftmaxCrossEntropy
 from phase_02.optimizers import Adam, clip_gradients, warmup_cosine
 from phase_04.gru import GRU
 from phase_04.lstm import LSTM
 from phase_04.rnn import RNN, Recurrent
-from phase_04.seq2seq import named
 from shared.checks import check_count
 from shared.plotting import BLUE, GRAY, GREEN, ORANGE, PINK
 from shared.progress import progress
@@ -54,6 +53,8 @@ def draw_batch(wait: int, count: int, rng: np.random.Generator) -> tuple[Array, 
 
 def make_cell(name: str, rng: np.random.Generator) -> Recurrent:
     """Return one of the five contestants, each with about 4,000 parameters."""
+    if name not in CONTESTANTS:
+        raise ValueError(f"name: expected one of {CONTESTANTS}, got {name!r}: try 'GRU'")
     inputs = SYMBOLS + 2
     if name.startswith("RNN"):
         rnn = RNN(inputs, 60, rng, np.float32)
@@ -63,7 +64,7 @@ def make_cell(name: str, rng: np.random.Generator) -> Recurrent:
     if name == "GRU":
         return GRU(inputs, 33, rng, np.float32)
     lstm = LSTM(inputs, 28, rng, np.float32)
-    lstm.params["b"][28:56] = 4 if name == "LSTM, b_f = 4" else 1
+    lstm.params["b"][lstm.units : 2 * lstm.units] = 4 if name == "LSTM, b_f = 4" else 1
     return lstm
 
 
@@ -76,18 +77,16 @@ def train_and_test(name: str, wait: int, steps: int = 1500, seed: int = 0) -> fl
     cell = make_cell(name, rng)
     head = Linear(cell.units, SYMBOLS, rng, "glorot", np.float32)
     rate = 0.004 if isinstance(cell, RNN) else 0.01
-    optimizer = Adam({**cell.params, **named("out", head.params)}, rate, beta2=0.99)
+    optimizer = Adam(cell.params | named("out", head.params), rate, beta2=0.99)
     loss = SoftmaxCrossEntropy()
-    for step in range(steps):
+    for step in range(check_count("steps", steps)):
         optimizer.learning_rate = warmup_cosine(step, steps, rate, steps // 20)
         x, y = draw_batch(wait, 32, rng)
         states = cell.forward(x)
         loss.forward(head.forward(states[:, -TO_KEEP:, : cell.units]), y)
         dL_dh, out = head.backward(loss.backward())
-        dL_dstates = np.zeros_like(states)
-        dL_dstates[:, -TO_KEEP:, : cell.units] = dL_dh
-        _, _, grads = cell.backward(dL_dstates)
-        optimizer.step(clip_gradients({**grads, **named("out", out)}, 1.0)[0])
+        _, _, grads = cell.backward(cell.blame_of_outputs(dL_dh))
+        optimizer.step(clip_gradients(grads | named("out", out), 1.0)[0])
     x, y = draw_batch(wait, 500, np.random.default_rng(seed + 1))
     answers = head.forward(cell.forward(x)[:, -TO_KEEP:, : cell.units]).argmax(axis=-1)
     return float(np.mean(answers == y))

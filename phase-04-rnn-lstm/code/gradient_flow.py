@@ -67,9 +67,8 @@ def blame_by_distance(layer: Recurrent, x: ArrayLike, rng: np.random.Generator) 
     c /= np.linalg.norm(c, axis=1, keepdims=True)
     norms = [1.0]
     for distance in range(1, T + 1):
-        dL_dstates = np.zeros_like(layer.forward(x[:, T - distance :], states[:, T - distance]))
-        dL_dstates[:, -1, : layer.units] = c
-        _, dL_dstart, _ = layer.backward(dL_dstates)
+        layer.forward(x[:, T - distance :], states[:, T - distance])
+        _, dL_dstart, _ = layer.backward(layer.blame_of_outputs(c[:, None]))
         norms.append(float(np.linalg.norm(dL_dstart, axis=1).mean()))
     return np.array(norms)
 
@@ -100,11 +99,8 @@ def train_first_bit(
         states = layer.forward(x)
         losses.append(loss.forward(head.forward(states[:, -1]), bits))
         dL_dlast, head_grads = head.backward(loss.backward())
-        dL_dstates = np.zeros_like(states)
-        dL_dstates[:, -1] = dL_dlast
-        grads = layer.backward(dL_dstates)[2]
-        grads |= named("out", head_grads)
-        clipped, length = clip_gradients(grads, limit)
+        _, _, grads = layer.backward(layer.blame_of_outputs(dL_dlast[:, None]))
+        clipped, length = clip_gradients(grads | named("out", head_grads), limit)
         lengths.append(length)
         optimizer.step(clipped)
     return losses, lengths

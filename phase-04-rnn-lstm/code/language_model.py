@@ -26,7 +26,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from phase_00.probability import sample
 from phase_00.softmax import log_softmax, softmax
 from phase_02.layers import Arrays, Linear, check_blame, named
 from phase_02.losses import SoftmaxCrossEntropy
@@ -36,7 +35,7 @@ from phase_04.gru import GRU
 from phase_04.lstm import LSTM
 from phase_04.rnn import RNN, Recurrent
 from shared.checks import check_count
-from shared.language_model import Ids, TextModel, Tokenizer, make_row, pad
+from shared.language_model import Ids, TextModel, Tokenizer, check_ids, make_row, pad, tell
 from shared.plotting import BLUE, ORANGE, PINK, draw_smooth
 from shared.probes import PHENOMENA, accuracy, probes
 from shared.progress import progress
@@ -46,7 +45,7 @@ from shared.word_tokenizer import WordTokenizer
 
 Array = NDArray[Any]
 
-CELLS: dict[str, type[RNN] | type[LSTM] | type[GRU]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
+CELLS: dict[str, type[RNN] | type[GRU] | type[LSTM]] = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
 
 
 class RecurrentLM:
@@ -80,6 +79,7 @@ class RecurrentLM:
         if cell not in CELLS:
             raise ValueError(f"cell: expected one of {', '.join(CELLS)}, got {cell!r}: try 'LSTM'")
         self.vocab_size = vocab_size
+        self.q: Array = np.empty((0, 0, width))  # of the last forward pass: none yet
         self.embedding = Embedding(vocab_size, width, rng, dtype)
         self.embedding.params["W"] /= np.sqrt(width)  # so that logits begin with a size of about 1
         self.cell: Recurrent = CELLS[cell](width, units, rng, dtype)
@@ -107,9 +107,7 @@ class RecurrentLM:
         dL_dE = dL_dz_rows.T @ self.q.reshape(-1, E.shape[1])
         dL_dh, out = self.out.backward(dL_dz @ E)
         # q = h W_o + b_o, and h is the first part of the state
-        dL_dstates = np.zeros((*dL_dh.shape[:-1], self.cell.state_size), dL_dh.dtype)
-        dL_dstates[..., : self.cell.units] = dL_dh
-        dL_de, _, cell = self.cell.backward(dL_dstates)
+        dL_de, _, cell = self.cell.backward(self.cell.blame_of_outputs(dL_dh))
         # e = E[ids]: the table is used at both ends, so both blames count
         _, table = self.embedding.backward(dL_de)
         return {
@@ -121,7 +119,11 @@ class RecurrentLM:
 
     def row_log_probabilities(self, rows: Sequence[Ids]) -> list[float]:
         """Return ln p of each row after its first id."""
-        return row_log_probabilities(lambda ids: self.forward(ids)[0], rows)
+        return row_log_probabilities(lambda ids: self.forward(ids)[0], rows, self.vocab_size)
+
+    def next_probabilities(self, row: Ids) -> Array:
+        """Return p of each token after a row of at least one: (V,)."""
+        return softmax(self.forward(row[None])[0][0, -1])
 
     @property
     def parameters(self) -> int:
@@ -130,7 +132,7 @@ class RecurrentLM:
 
 
 def row_log_probabilities(
-    logits: Callable[[Ids], Array], rows: Sequence[Ids], at_once: int = 100
+    logits: Callable[[Ids], Array], rows: Sequence[Ids], vocab_size: int, at_once: int = 100
 ) -> list[float]:
     """Return ln p of each row after its first id.
 
@@ -140,10 +142,13 @@ def row_log_probabilities(
         The model: from ids (B, T) to logits (B, T, V) of the id after each.
     rows
         Rows of ids, unequally long.
+    vocab_size
+        V.
     at_once
         How many rows go through the model together.
     """
     sums: list[float] = []
+    rows = [check_ids("row", row, vocab_size) for row in rows]
     for first in range(0, len(rows), at_once):
         table, real = pad(rows[first : first + at_once], filler=0)
         if table.shape[1] == 1:
@@ -171,7 +176,17 @@ def next_id_loss(z: Array, ids: Ids, counts: NDArray[np.bool_]) -> tuple[float, 
     -------
     tuple
         The average surprise in nats over all that count, and its gradient dL_dz (B, T, V).
+
+    Raises
+    ------
+    ValueError
+        If ``counts`` holds no truth values, has another shape, or nothing counts.
     """
+    if counts.dtype != bool or counts.shape != z.shape[:2] or not counts.any():
+        raise ValueError(
+            f"counts: expected True and False of shape {z.shape[:2]}, some of them True, got "
+            f"{counts.dtype} of shape {counts.shape}: say which ids are real"
+        )
     loss = SoftmaxCrossEntropy()
     value = loss.forward(z[counts], ids[counts])
     dL_dz = np.zeros_like(z)
@@ -217,6 +232,10 @@ def train(
     """
     check_count("steps", steps)
     check_count("steps_back", steps_back)
+    check_count("batch_size", batch_size)
+    rows = [row for row in rows if len(row) > 1]
+    if not rows:
+        raise ValueError("rows: expected some of two ids or more, got none: nothing to predict")
     optimizer = Adam(model.params, learning_rate, beta2=0.99)
     losses: list[float] = []
     bar = iter(progress(range(steps), f"training {type(model.cell).__name__}"))
@@ -233,19 +252,6 @@ def train(
             optimizer.step(clip_gradients(grads, 1.0)[0])
             losses.append(value)
     return losses
-
-
-def tell(
-    model: RecurrentLM, tokenizer: Tokenizer, rng: np.random.Generator, most: int = 400
-) -> str:
-    """Draw tokens until the end mark, or until there are ``most``; return the text."""
-    row, state = [tokenizer.end], None
-    while len(row) < most:
-        z, state = model.forward([row[-1:]], state)
-        row.append(int(sample(softmax(z[0, 0].astype(float)), 1, rng)[0]))
-        if row[-1] == tokenizer.end:
-            break
-    return tokenizer.decode(row)
 
 
 SIZES = {"RNN": (16, 60), "LSTM": (16, 28), "GRU": (16, 32)}  # width and units: below 10,000 each
@@ -265,7 +271,7 @@ def draw(losses: dict[str, list[float]], probed: dict[str, dict[str, float]]) ->
     """Draw the training losses, and the share of probes that each cell passes."""
     figure = Figure(figsize=(8, 3.6))
     training, bars = figure.subplots(1, 2)
-    colors = dict(zip(CELLS, (ORANGE, BLUE, PINK), strict=True))
+    colors = dict(zip(CELLS, (ORANGE, PINK, BLUE), strict=True))
     for name, values in losses.items():
         draw_smooth(training, values, 50, color=colors[name], label=name)
     training.set_xlabel("step")
@@ -303,7 +309,9 @@ def main() -> None:
         print(
             f"  {cell:4} {model.parameters:,} parameters  {score.bits_per_character:.3f}   {shares}"
         )
-        samples.append(f"{cell}: {tell(model, tokenizer, np.random.default_rng(0))}")
+        samples.append(
+            f"{cell}: {tell(model.next_probabilities, tokenizer, np.random.default_rng(0))}"
+        )
     print(f"  floor                  {score.floor:.3f}")
     print("\n".join(samples))
     finish(draw(losses, probed), arguments)

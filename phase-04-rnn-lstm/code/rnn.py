@@ -76,7 +76,8 @@ class Recurrent:
         Returns
         -------
         Array
-            The state after each step, (B, T, S).
+            The state after each step, (B, T, S). It is kept for `backward`, not copied: do not
+            change it.
 
         Raises
         ------
@@ -110,7 +111,7 @@ class Recurrent:
         shape = ("B", "T", self.inputs)
         x = check_array("x", x, shape, "give B sequences of T steps, numbers for each step")
         B, T, _ = x.shape
-        self.x = np.ascontiguousarray(x.swapaxes(0, 1), self.dtype)
+        self.x = np.array(x.swapaxes(0, 1), self.dtype, order="C")
         self.states = np.empty((T + 1, B, self.state_size), self.dtype)
         self.states[0] = 0
         if start is not None:
@@ -123,6 +124,19 @@ class Recurrent:
         steps, B, S = self.states.shape
         blame = check_blame(dL_dstates, (B, steps - 1, S))
         return blame.swapaxes(0, 1).astype(self.dtype, copy=False)
+
+    def blame_of_outputs(self, dL_dh: Array) -> Array:
+        """Return blame for the states (B, T, S) from blame for the outputs of the last steps.
+
+        Parameters
+        ----------
+        dL_dh
+            The gradient with respect to what came out of the last steps, (B, steps, C).
+        """
+        T, B = len(self.states) - 1, len(dL_dh)
+        dL_dstates = np.zeros((B, T, self.state_size), self.dtype)
+        dL_dstates[:, T - dL_dh.shape[1] :, : self.units] = dL_dh
+        return dL_dstates
 
     def input_gradients(self, dL_dz: Array) -> tuple[Array, Arrays]:
         """Return dL_dx (B, T, inputs), and the gradients of W_x and b, summed over all steps."""

@@ -102,8 +102,7 @@ class Seq2Seq:
     def backward(self, dL_dz: Array) -> Arrays:
         """Return the gradients of all parameters from the gradient of the logits."""
         dL_dh, out = self.out.backward(dL_dz)
-        dL_dstates = np.zeros((*dL_dh.shape[:2], self.decoder.state_size), dL_dh.dtype)
-        dL_dstates[..., : self.decoder.units] = dL_dh
+        dL_dstates = self.decoder.blame_of_outputs(dL_dh)
         dL_de, dL_dstate, decoder = self.decoder.backward(dL_dstates)
         _, written = self.write.backward(dL_de)
         # the decoder began with the encoder's state at the end of each source, and with no other
@@ -179,7 +178,8 @@ def beam_search(
     Returns
     -------
     list of tuple
-        Up to k targets without their end mark, and ln p of each, the likeliest first.
+        Up to k targets without their end mark, and ln p of each, the likeliest first. Those that
+        were cut off stand behind those that ended; their ln p is that of a beginning.
     """
     source = check_ids("source", source, len(model.params["E"]))
     check_count("k", k)
@@ -202,13 +202,15 @@ def beam_search(
         done = sorted(done, key=lambda pair: -pair[1])[:k]
         if not open_ or (len(done) == k and open_[0][1] <= done[-1][1]):
             break
-    return sorted(done + open_, key=lambda pair: -pair[1])[:k]
+    return (done + open_)[:k]
 
 
 def accuracy(
     model: Seq2Seq, tokenizer: WordTokenizer, pairs: Pairs, k: int = 1
 ) -> tuple[float, float]:
     """Return the share of targets without a mistake, and the average ln p of the answers."""
+    if not pairs:
+        raise ValueError("pairs: expected at least one, got none: draw some")
     right, scores = 0, []
     for source, target in pairs:
         ids, score = beam_search(model, np.array(tokenizer.encode(source)), k)[0]

@@ -51,3 +51,9 @@ def test_training_arrives_at_the_counts():
         np.testing.assert_allclose(
             softmax(network.params["W"][v]), counts.next_probabilities(np.array([v])), atol=0.02
         )
+
+
+@pytest.mark.parametrize("row", [[0, 3], [0, -1], [0.5, 1.0]])
+def test_an_unknown_id_is_refused(row):
+    with pytest.raises(ValueError, match="row: expected token ids from 0 to 2"):
+        row_log_probabilities(Embedding(3, 3, np.random.default_rng(0)), [np.array(row)])

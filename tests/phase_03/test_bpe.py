@@ -97,6 +97,10 @@ def test_saved_and_loaded_is_the_same(tmp_path):
         (lambda saved: saved | {"merges": [[97, 98], [97, 98]]}, "damaged"),
         (lambda saved: saved | {"merges": [[97]]}, "damaged"),
         (lambda saved: saved | {"merges": None}, "damaged"),
+        (lambda saved: saved | {"merges": [[97.9, 98.9]]}, "damaged"),
+        (lambda saved: saved | {"merges": [["97", "98"]]}, "damaged"),
+        (lambda saved: saved | {"merges": [[float("inf"), 1]]}, "damaged"),
+        (lambda saved: saved | {"pattern": "a{99999999999}"}, "damaged"),
         (lambda saved: saved | {"pattern": "("}, "damaged"),
         (lambda saved: {"merges": []}, "damaged"),
         (lambda saved: [], "damaged"),
@@ -125,7 +129,7 @@ def test_a_file_cut_short_is_refused(content, tmp_path):
         (lambda: BPETokenizer.train([], 300), "texts: expected some text, got none"),
         (lambda: BPETokenizer.train([""], 300), "texts: expected some text, got none"),
         (lambda: TRAINED.decode([0, TRAINED.vocab_size]), "ids: expected token ids from 0 to 399"),
-        (lambda: TRAINED.decode([-1]), "got -1: use the tokenizer that made them"),
+        (lambda: TRAINED.decode([-1]), "got -1 to -1: use the tokenizer"),
         (lambda: TRAINED.encode("\ud800"), "half of a surrogate pair at 0"),
         (lambda: BPETokenizer([], pattern="a").encode("ab"), "leaves no character out, got 'a'"),
     ],
@@ -133,3 +137,27 @@ def test_a_file_cut_short_is_refused(content, tmp_path):
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: BPETokenizer.train("abcabc", 300), "got one string"),
+        (lambda: BPETokenizer.train(["\ud800 "], 300), "half of a surrogate pair"),
+        (lambda: BPETokenizer.train(["a b"], 300, r"\w+"), "leaves no character out"),
+        (lambda: BPETokenizer.train(["a b"], 300, "("), "pattern: expected a regular expression"),
+        (lambda: BPETokenizer.train(["a b"], 300, "(a)|(.)"), "pattern: expected no groups"),
+        (lambda: TRAINED.decode([1.0]), "ids: expected token ids"),
+        (lambda: TRAINED.decode([-1]), "ids: expected token ids"),
+        (lambda: TRAINED.decode([TRAINED.vocab_size]), "ids: expected token ids"),
+    ],
+)
+def test_what_cannot_be_trained_on_or_decoded_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_what_was_encoded_cannot_spoil_what_will_be():
+    ids = TRAINED.encode("the")
+    ids.append(999)
+    assert TRAINED.encode("the") == ids[:-1]

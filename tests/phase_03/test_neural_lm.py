@@ -5,9 +5,9 @@ import pytest
 
 from phase_02.gradient_check import TOLERANCE, check_gradients
 from phase_02.losses import SoftmaxCrossEntropy
-from phase_03.neural_lm import NeuralLM, tell, train_on_stories, windows
+from phase_03.neural_lm import NeuralLM, train_on_stories, windows
 from phase_03.ngram import NGram
-from shared.language_model import TextModel, make_row
+from shared.language_model import TextModel, make_row, tell
 from shared.stories import stories
 from shared.word_tokenizer import WordTokenizer
 
@@ -69,7 +69,7 @@ def test_it_beats_the_trigram_with_fewer_than_ten_thousand_parameters():
         for m in (NGram(3, tokenizer.vocab_size).fit(rows), model)
     ]
     assert bits[1] < 0.85 * bits[0]
-    assert "the" in tell(model, tokenizer, rng())
+    assert "the" in tell(model.next_probabilities, tokenizer, rng())
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,18 @@ def test_it_beats_the_trigram_with_fewer_than_ten_thousand_parameters():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_row_of_one_id_has_nothing_to_predict():
+    model = NeuralLM(4, context=3, width=2, hidden=3, rng=rng())
+    assert model.row_log_probabilities([np.array([0]), np.array([0, 1])])[0] == 0.0
+
+
+def test_what_follows_a_row_is_what_the_row_log_probabilities_say():
+    model = NeuralLM(4, context=3, width=2, hidden=3, rng=rng())
+    p = model.next_probabilities(np.array([0, 2, 1, 1, 3]))
+    longer, row = model.row_log_probabilities(
+        [np.array([0, 2, 1, 1, 3, 2]), np.array([0, 2, 1, 1, 3])]
+    )
+    assert p.sum() == pytest.approx(1)
+    assert np.log(p[2]) == pytest.approx(longer - row, rel=1e-5)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phase_03.ngram import NGram, tell
-from shared.language_model import TextModel, make_row
+from phase_03.ngram import NGram
+from shared.language_model import TextModel, make_row, tell
 from shared.stories import stories
 from shared.word_tokenizer import WordTokenizer
 
@@ -70,8 +70,10 @@ def test_longer_memory_scores_better_on_stories():
 
 def test_a_story_is_told_until_its_end_mark():
     model = fitted(2, 0, "ab")
-    assert tell(model, A, np.random.default_rng(0)) == "ab"
-    assert len(tell(fitted(2, 1, "ab"), A, np.random.default_rng(0), most=5)) <= 5
+    assert tell(model.next_probabilities, A, np.random.default_rng(0)) == "ab"
+    assert (
+        len(tell(fitted(2, 1, "ab").next_probabilities, A, np.random.default_rng(0), most=5)) <= 5
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,3 +96,29 @@ def test_bad_input_is_refused(call, message):
 def test_it_says_which_n_grams_it_never_counted():
     model = NGram(2, vocab_size=3).fit([np.array([0, 1, 1, 2, 0])])
     assert model.never_counted(np.array([0, 1, 2, 1])).tolist() == [False, False, True]
+
+
+def test_a_row_of_one_id_has_nothing_to_predict():
+    model = NGram(2, vocab_size=3).fit([np.array([0, 1, 1, 2, 0])])
+    assert model.row_log_probabilities([np.array([0])]) == [0.0]
+    with pytest.raises(ValueError, match="an empty sequence has no next token"):
+        model.next_probabilities(np.array([], int))
+
+
+def test_what_is_impossible_costs_infinitely_many_bits():
+    told = list(stories("validation", 0, 2))
+    tokenizer = WordTokenizer.learn([story.text for story in told], vocab_size=1)
+    model = NGram(3, tokenizer.vocab_size, alpha=0).fit([make_row(tokenizer, told[0].text)])
+    score = TextModel(tokenizer, model.row_log_probabilities).score(told)
+    assert score.bits_per_character == np.inf and not score.leaks
+
+
+@pytest.mark.parametrize("alpha", [-0.1, np.nan, np.inf, 1e308, None, "a"])
+def test_a_smoothing_that_makes_no_sense_is_refused(alpha):
+    with pytest.raises(ValueError, match="alpha: expected"):
+        NGram(2, 3, alpha)
+
+
+def test_a_size_of_numpy_cannot_slip_through_the_limit():
+    with pytest.raises(ValueError, match="below 2\\*\\*63"):
+        NGram(10, np.int64(229))

@@ -57,3 +57,11 @@ def test_skip_gram_approximates_shifted_mutual_information():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("words", "contexts"), [([0, 1, 2], [1]), ([0, 1], [1, 2, 0]), ([[0]], [[1]])]
+)
+def test_rows_of_different_lengths_are_refused(words, contexts):
+    with pytest.raises(ValueError, match="words, contexts: expected two rows of one length"):
+        count_pairs(words, contexts, 3)

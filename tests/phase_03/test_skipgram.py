@@ -64,3 +64,17 @@ def test_words_of_one_kind_come_together():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("words", "contexts", "drawn"),
+    [([1, 2], [1], [[1]]), ([1], [1, 2], [[1], [2]]), ([1], [1], [1]), ([[1]], [[1]], [[1]])],
+)
+def test_rows_of_different_lengths_are_refused(words, contexts, drawn):
+    with pytest.raises(ValueError, match="words, contexts, drawn: expected shapes"):
+        SkipGram(4, 2, np.random.default_rng(0)).forward(words, contexts, drawn)
+
+
+def test_backward_before_forward_is_refused():
+    with pytest.raises(ValueError, match="call forward first"):
+        SkipGram(4, 2, np.random.default_rng(0)).backward()

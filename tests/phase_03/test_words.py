@@ -40,3 +40,9 @@ def test_nearest_goes_by_direction_not_by_length():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_short_and_long_vectors_have_the_same_cosine():
+    for size in (1e-100, 1e-7, 1.0, 1e100):
+        assert nearest(size * np.eye(2), [size, 0.0]) == [(0, 1.0), (1, 0.0)]
+    assert nearest(np.zeros((1, 2)), [1.0, 0.0]) == [(0, 0.0)]

@@ -38,3 +38,14 @@ def test_without_training_it_is_a_guess():
 def test_no_wait_is_refused():
     with pytest.raises(ValueError, match="wait: expected a whole number"):
         draw_batch(0, 1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", ["gru", "CNN", "RNN, random", ""])
+def test_an_unknown_contestant_is_refused(name):
+    with pytest.raises(ValueError, match="name: expected one of"):
+        make_cell(name, np.random.default_rng(0))
+
+
+def test_training_for_no_step_is_refused():
+    with pytest.raises(ValueError, match="steps: expected"):
+        train_and_test("GRU", 5, steps=0)

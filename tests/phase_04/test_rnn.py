@@ -52,9 +52,11 @@ def test_forgetting_one_step_of_blame_is_found():
     class Short(RNN):
         def backward(self, dL_dstates):
             dL_dx, dL_dstart, grads = super().backward(dL_dstates)
-            return dL_dx, dL_dstart, grads | {"W_h": self.memory_gradient(0 * self.states[1:])}
+            last = np.zeros_like(self.states[1:])  # dL_dz of the last step alone, once too often
+            last[-1] = dL_dstates[:, -1] * (1 - self.states[-1] ** 2)
+            return dL_dx, dL_dstart, grads | {"W_h": grads["W_h"] - self.memory_gradient(last)}
 
-    assert check_recurrent(Short(4, 5, rng()), rng(1))["W_h"] > 0.5
+    assert check_recurrent(Short(4, 5, rng()), rng(1))["W_h"] > 0.01
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -144,3 +146,22 @@ def test_the_first_memory_is_a_rotation():
 def test_bad_input_is_refused(name, call, message):
     with pytest.raises(ValueError, match=message):
         call(CELLS[name])
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 2), (4, 1, 2), (2, 3, 2)])
+def test_an_input_that_changes_later_does_not_change_the_blame(shape):
+    layer, x = RNN(2, 3, rng()), rng(1).normal(size=shape)
+    blame = np.ones_like(layer.forward(x))
+    _, _, before = layer.backward(blame)
+    layer.forward(x)
+    x[...] = 0
+    _, _, after = layer.backward(blame)
+    np.testing.assert_array_equal(after["W_x"], before["W_x"])
+
+
+def test_blame_of_the_last_outputs_leaves_the_rest_alone():
+    layer = LSTM(2, 3, rng())
+    layer.forward(rng(1).normal(size=(4, 5, 2)))
+    blame = layer.blame_of_outputs(np.ones((4, 2, 3)))
+    assert blame.shape == (4, 5, 6)
+    assert blame.sum() == 4 * 2 * 3 and (blame[:, 3:, :3] == 1).all()

@@ -72,10 +72,19 @@ def test_a_beam_wide_enough_finds_the_best_of_all():
 def test_scores_of_a_beam_are_those_of_its_targets():
     model = small()
     found = beam_search(model, SOURCES[0], k=5, most=6)
-    assert [score for _, score in found] == sorted((s for _, s in found), reverse=True)
-    for ids, score in found:
-        if len(ids) < 6:  # it ended by itself
-            assert score == pytest.approx(log_probability(model, SOURCES[0], np.array(ids, int)))
+    ended = [(ids, score) for ids, score in found if len(ids) < 6]
+    assert ended and found[: len(ended)] == sorted(ended, key=lambda pair: -pair[1])
+    for ids, score in ended:
+        assert score == pytest.approx(log_probability(model, SOURCES[0], np.array(ids, int)))
+
+
+def test_a_target_that_ended_stands_before_one_that_was_cut_off():
+    model = small()
+    model.params["out.b"][0] = -2  # the end is unlikely, so beginnings look better than targets
+    found = beam_search(model, SOURCES[0], k=4, most=2)
+    cut_off = [len(ids) == 2 for ids, _ in found]
+    assert any(cut_off) and not all(cut_off)
+    assert cut_off == sorted(cut_off)
 
 
 def test_greedy_takes_the_likeliest_id_at_each_step():
@@ -120,6 +129,7 @@ def test_strings_of_eight_are_reversed_by_greedy_and_by_beam():
     ("call", "message"),
     [
         (lambda: Seq2Seq("CNN", 4, 3, 5, None), "cell: expected one of"),
+        (lambda: accuracy(small(), WordTokenizer(["a"]), []), "pairs: expected at least one"),
         (lambda: beam_search(small(), np.array([], int)), "source: .* got none"),
         (lambda: beam_search(small(), np.array([4])), "source: .* got 4 to 4"),
         (lambda: beam_search(small(), np.array([1]), k=0), "k: expected a whole number"),

@@ -86,7 +86,7 @@ def test_numbers():
     for value in (0, -1, 2, np.nan, np.inf, "1", [1.0], None, True):
         with pytest.raises(ValueError, match="h: expected a number above 0 and at most 1, got"):
             check_number("h", value, 0, 1)
-    with pytest.raises(ValueError, match="h: expected a finite number, got inf"):
+    with pytest.raises(ValueError, match="h: expected a number above 0, got inf"):
         check_number("h", np.inf, 0)
     for value in (np.nan, "1", None, [1.0]):
         with pytest.raises(ValueError, match="h: expected a finite number, got"):
@@ -112,3 +112,18 @@ def test_counts():
     for value in (0, -1, 1.0, "3", None, True):
         with pytest.raises(ValueError, match="epochs: expected a whole number of at least 1, got"):
             check_count("epochs", value)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"),
+    [(5, -np.inf, 1), ([[1], [1, 2]], 0, 1), (True, 0, 1), (np.array([1.0]), 0, 2), (None, 0, 1)],
+)
+def test_a_number_outside_of_its_limits_is_refused(value, low, high):
+    with pytest.raises(ValueError, match="n: expected a (finite )?number"):
+        check_number("n", value, low, high)
+
+
+@pytest.mark.parametrize("value", ["f,(", "int", 3])
+def test_what_is_no_floating_point_type_is_refused(value):
+    with pytest.raises(ValueError, match="expected a floating-point type"):
+        check_float_type("dtype", value)

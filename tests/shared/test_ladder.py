@@ -62,4 +62,5 @@ def test_a_page_without_marks_is_refused(tmp_path):
 def test_the_figure_has_a_bar_for_each_rung():
     axes = draw([RUNG, RUNG]).axes[0]
     assert axes.get_xlim()[0] == 0
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["bigram, words"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["bigram, words"] * 2
+    assert len({bar.get_y() for bar in axes.patches}) == 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared.language_model import TextModel, check_ids, make_row, pad
+from shared.language_model import TextModel, check_ids, make_row, pad, tell
 from shared.stories import log_probability, stories
 from shared.word_tokenizer import WordTokenizer
 
@@ -65,3 +65,21 @@ def test_who_knows_the_true_distribution_scores_the_floor_exactly():
         return [log_probability(tokenizer.decode(row)) for row in rows]
 
     assert TextModel(tokenizer, truth).score(told).gap == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("row", [[1.9, 2.9], [True], [[1]], 3])
+def test_rows_that_are_no_ids_are_refused(row):
+    with pytest.raises(ValueError, match="rows: expected sequences of token ids"):
+        pad([np.array(row)], 0)
+
+
+def test_a_model_that_never_ends_is_stopped():
+    tokenizer = WordTokenizer(["a"])
+    told = tell(lambda row: np.array([0.0, 1.0]), tokenizer, np.random.default_rng(0), most=5)
+    assert told == "aaaaa"
+    with pytest.raises(ValueError, match="most: expected"):
+        tell(lambda row: np.array([0.0, 1.0]), tokenizer, np.random.default_rng(0), most=0)
+
+
+def test_a_model_that_ends_at_once_tells_nothing():
+    assert tell(lambda row: [1.0, 0.0], WordTokenizer(["a"]), np.random.default_rng(0)) == ""
