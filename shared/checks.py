@@ -4,6 +4,7 @@ Every phase calls these, so that a wrong shape ends where it begins, in one read
 not ten calls later as a broadcasting error or as a loss that is ``nan``.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,7 +106,7 @@ def check_labels(name: str, value: ArrayLike, shape: Shape, n_classes: int) -> N
 
 def is_number(value: object) -> bool:
     """Whether it is a single number, of Python or of NumPy, and no truth value."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def check_number(name: str, value: float, low: float, high: float = np.inf) -> float:
@@ -118,7 +119,7 @@ def check_number(name: str, value: float, low: float, high: float = np.inf) -> f
     """
     limits = [f"above {low:g}"] * (low > -np.inf) + [f"at most {high:g}"] * (high < np.inf)
     expected = f"a number {' and '.join(limits)}" if limits else "a finite number"
-    if not is_number(value) or not (np.isfinite(value) and low < value <= high):
+    if not is_number(value) or not (math.isfinite(value) and low < value <= high):
         raise ValueError(f"{name}: expected {expected}, got {value!r}: choose another")
     return float(value)
 

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from shared.stories import STORIES, Writer, tell
 
 PHENOMENA = ("grammar", "name", "number", "holder", "kind")
+# What a model passes by luck without having read the story. A name is written letter by
+# letter: for the right one of nine, its favourite vowel must be right at both places, 1/5 · 1/5.
+LUCK = {"grammar": 1 / 2, "name": 1 / 25, "number": 1 / 6, "holder": 1 / 2, "kind": 1 / 16}
 
 
 @dataclass(frozen=True)

@@ -102,10 +102,10 @@ class NeuralLM(Layer):
         """Return ln p of each row after its first id."""
         sums = []
         for row in rows:
-            if len(row) == 1:
+            contexts, after = windows([row], self.context, self.params["E"].shape[0])
+            if len(after) == 0:
                 sums.append(0.0)  # nothing stands after the first id
                 continue
-            contexts, after = windows([row], self.context, self.params["E"].shape[0])
             log_p = log_softmax(self.forward(contexts))
             sums.append(float(log_p[np.arange(len(after)), after].sum()))
         return sums
@@ -125,7 +125,7 @@ def windows(rows: Sequence[Ids], context: int, vocab_size: int) -> tuple[Ids, Id
     for row in rows:
         row = check_ids("row", row, vocab_size)
         padded = np.concatenate([np.repeat(row[:1], context - 1), row])
-        contexts.append(np.lib.stride_tricks.sliding_window_view(padded[:-1], context))
+        contexts.append(np.lib.stride_tricks.sliding_window_view(padded, context)[:-1])
         after.append(row[1:])
     return np.concatenate(contexts), np.concatenate(after)
 

@@ -37,7 +37,7 @@ from phase_04.rnn import RNN, Recurrent
 from shared.checks import check_count
 from shared.language_model import Ids, TextModel, Tokenizer, check_ids, make_row, pad, tell
 from shared.plotting import BLUE, ORANGE, PINK, draw_smooth
-from shared.probes import PHENOMENA, accuracy, probes
+from shared.probes import LUCK, PHENOMENA, accuracy, probes
 from shared.progress import progress
 from shared.script import finish, lesson_arguments
 from shared.stories import stories
@@ -281,7 +281,11 @@ def draw(losses: dict[str, list[float]], probed: dict[str, dict[str, float]]) ->
     training.legend()
     for shift, (name, shares) in enumerate(probed.items()):
         places = np.arange(len(shares)) + 0.27 * (shift - 1)
-        bars.bar(places, list(shares.values()), 0.25, color=colors[name], label=name)
+        bars.bar(places, list(shares.values()), 0.25, color=colors[name])
+    for place, phenomenon in enumerate(PHENOMENA):
+        bars.plot([place - 0.45, place + 0.45], [LUCK[phenomenon]] * 2, ":", color="black")
+    bars.plot([], [], ":", color="black", label="luck")
+    bars.legend()
     bars.set_xticks(range(len(PHENOMENA)), PHENOMENA, fontsize=9)
     bars.grid(axis="x", visible=False)
     bars.set_ylim(0, 1)

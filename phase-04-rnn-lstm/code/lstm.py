@@ -26,13 +26,14 @@ Run ``python phase-04-rnn-lstm/code/lstm.py``.
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from phase_01.activations import sigmoid
 from phase_02.layers import Arrays
 from phase_04.rnn import RNN, Recurrent, check_recurrent
-from shared.plotting import BLUE, GREEN, ORANGE
+from shared.plotting import BLUE, GRAY, GREEN, ORANGE
 from shared.script import finish, lesson_arguments
 
 Array = NDArray[Any]
@@ -120,10 +121,49 @@ def latch() -> LSTM:
     return layer
 
 
+def draw_cell(axes: Axes) -> None:
+    """Draw one step: the page c runs straight through, and so does blame."""
+    circles = {"×f": (1.0, 1.0), "+": (2.2, 1.0), "×o": (3.4, 0.0)}
+    boxes = {"f": (1.0, -1.0), "i ⊙ g": (2.2, -1.0), "o": (3.4, -1.0)}
+    line = {"arrowstyle": "-|>", "color": GRAY, "linewidth": 1.5}
+    for start, end in (
+        ((0, 1), (0.76, 1)),
+        ((1.24, 1), (1.96, 1)),
+        ((2.44, 1), (4.6, 1)),
+        ((1, -0.7), (1, 0.72)),
+        ((2.2, -0.7), (2.2, 0.72)),
+        ((3.4, -0.7), (3.4, -0.26)),
+        ((3.4, 1), (3.4, 0.26)),
+        ((3.64, 0), (4.6, 0)),
+        *(((x, -1.75), (x, -1.3)) for x, _ in boxes.values()),
+    ):
+        axes.annotate("", xy=end, xytext=start, arrowprops=line)
+    axes.plot([0, 3.4], [-1.75, -1.75], color=GRAY, linewidth=1.5)
+    for text, place in circles.items():
+        axes.plot(*place, "o", markersize=24, color="white", markeredgecolor=BLUE, mew=2)
+        axes.text(*place, text[0], ha="center", va="center")
+    for text, place in boxes.items():
+        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": BLUE, "linewidth": 2}
+        axes.text(*place, text, ha="center", va="center", bbox=box)
+    for x, y, text in ((-0.1, 1, "c before"), (-0.1, -1.75, "x, h before")):
+        axes.text(x, y, text, ha="right", va="center")
+    for y, text in ((1, "c"), (0, "h")):
+        axes.text(4.7, y, text, va="center")
+    axes.text(3.5, 0.55, "tanh", fontsize=9, color=GRAY)
+    back = {"arrowstyle": "-|>", "color": ORANGE, "linewidth": 2}
+    axes.annotate("", xy=(0, 1.6), xytext=(4.6, 1.6), arrowprops=back)
+    axes.text(2.3, 1.72, "blame, times f", ha="center", color=ORANGE)
+    axes.set_xlim(-1.7, 5.0)
+    axes.set_ylim(-2.1, 2.2)
+    axes.axis("off")
+    axes.set_title("One step of the cell")
+
+
 def draw(x: Array, kept: dict[str, Array]) -> Figure:
-    """Draw a pulse, and how long it is remembered."""
-    figure = Figure(figsize=(7, 3.6))
-    axes = figure.subplots()
+    """Draw the cell, and how long it remembers a pulse."""
+    figure = Figure(figsize=(9.5, 3.6))
+    cell, axes = figure.subplots(1, 2)
+    draw_cell(cell)
     steps = np.arange(1, len(x) + 1)
     axes.bar(steps, x, color="#cccccc", label="input x")
     for (name, h), color in zip(kept.items(), (BLUE, ORANGE, GREEN), strict=True):

@@ -270,6 +270,9 @@ def main() -> None:
     print("blame of 1 for the last state")
     print(f"  dL_dx   {dL_dx.ravel().round(4)}: what each step did to the last")
     print(f"  dL_dW_h {grads['W_h'].item():.4f}, dL_db {grads['b'].item():.4f}: summed over steps")
+    layer.forward(x[:, 2:], states[:, 1])
+    _, _, grads = layer.backward([[[0.0], [1.0]]])
+    print(f"truncated after two steps: dL_dW_h {grads['W_h'].item():.4f}, the rest is not seen")
 
     errors = check_recurrent(RNN(4, 5, np.random.default_rng(0)), np.random.default_rng(1))
     print("gradient check, T = 6, B = 3, float64: relative errors")

@@ -5,8 +5,8 @@
     greedy     take the likeliest id, at every step
     beam       keep the k likeliest beginnings, continue each in every way, keep the k likeliest
 
-Sources (B, S) and targets (B, T) are unequally long and filled up on the right. The encoder's
-states are (B, S, state_size); row b hands over the one at its own end. In training the decoder is
+Sources (B, R) and targets (B, T) are unequally long and filled up on the right. The encoder's
+states are (B, R, state_size); row b hands over the one at its own end. In training the decoder is
 given the right id before each place, whatever it would have said itself: *teacher forcing*.
 
 ln p(target) = Σ_t ln p(id_t | source, ids before): a number. Greedy decoding makes each term as
@@ -19,6 +19,7 @@ Sutskever, Vinyals & Le 2014, "Sequence to Sequence Learning with Neural Network
 
 import datetime
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from phase_03.embedding import Embedding
 from phase_04.language_model import CELLS, next_id_loss
 from shared.checks import check_count
 from shared.language_model import Ids, check_ids, pad
-from shared.plotting import BLUE, GRAY, ORANGE, draw_smooth
+from shared.plotting import BLUE, GRAY, ORANGE, PINK, draw_smooth
 from shared.progress import progress
 from shared.script import finish, lesson_arguments
 from shared.word_tokenizer import END, WordTokenizer
@@ -85,7 +86,7 @@ class Seq2Seq:
         }
 
     def encode(self, sources: Ids, real: Array) -> Array:
-        """Read sources (B, S); returns the state at the end of each, (B, state_size)."""
+        """Read sources (B, R); returns the state at the end of each, (B, state_size)."""
         self.ends = real.sum(axis=1) - 1
         self.read_states = self.encoder.forward(self.read.forward(sources))
         return self.read_states[np.arange(len(sources)), self.ends]
@@ -96,7 +97,7 @@ class Seq2Seq:
         return self.out.forward(states[..., : self.decoder.units]), states[:, -1]
 
     def forward(self, sources: Ids, real: Array, before: Ids) -> Array:
-        """Return logits (B, T, V) for sources (B, S) and the ids before each target's place."""
+        """Return logits (B, T, V) for sources (B, R) and the ids before each target's place."""
         return self.decode(self.encode(sources, real), before)[0]
 
     def backward(self, dL_dz: Array) -> Arrays:
@@ -169,7 +170,7 @@ def beam_search(
     Parameters
     ----------
     source
-        Ids, (S,).
+        Ids, (R,).
     k
         How many beginnings are kept at each step.
     most
@@ -251,14 +252,14 @@ def draw(losses: dict[str, list[float]], shares: dict[str, list[float]]) -> Figu
     training.set_ylabel("nats per id, average of 50")
     training.set_title("Training")
     training.legend()
-    for (name, values), color in zip(shares.items(), (BLUE, ORANGE), strict=True):
+    for (name, values), color in zip(shares.items(), (BLUE, ORANGE, PINK), strict=True):
         lengths.plot(range(4, 13), values, "o-", color=color, label=name)
-    lengths.axvline(8, color=GRAY, linestyle=":", label="longest in training")
+    lengths.axvline(8, color=GRAY, linestyle=":", label="longest taught to the others")
     lengths.set_ylim(-0.03, 1.03)
     lengths.set_xlabel("letters in the string")
     lengths.set_ylabel("share written without a mistake")
     lengths.set_title("Reversing, greedy")
-    lengths.legend(loc="lower left")
+    lengths.legend(loc="lower left", fontsize=9)
     figure.tight_layout()
     return figure
 
@@ -284,6 +285,17 @@ def main() -> None:
             accuracy(model, letters, reversals(100, np.random.default_rng(2), length, length))[0]
             for length in range(4, 13)
         ]
+
+    print("the RNN again, taught with strings of 1 to 12 letters for 8,000 steps")
+    rng = np.random.default_rng(0)
+    model = Seq2Seq("RNN", letters.vocab_size, 12, 52, rng)
+    train(model, letters, partial(reversals, longest=12), 8000, rng, 0.003)
+    shares["RNN, taught 12"] = [
+        accuracy(model, letters, reversals(100, np.random.default_rng(2), length, length))[0]
+        for length in range(4, 13)
+    ]
+    for length in (8, 10, 12):
+        print(f"  {length} letters {shares['RNN, taught 12'][length - 4]:.0%}")
 
     tokenizer, rng = WordTokenizer(list(LETTERS + "0123456789 -")), np.random.default_rng(0)
     model = Seq2Seq("LSTM", tokenizer.vocab_size, 10, 27, rng)

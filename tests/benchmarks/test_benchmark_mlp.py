@@ -43,3 +43,8 @@ def test_ours_is_not_many_times_slower():
 def test_the_report_shows_the_quotient(capsys):
     report("two things", 0.003, 0.002, aim=2)
     assert "quotient  1.50   (at most 2 is the aim)" in capsys.readouterr().out
+
+
+def test_the_slower_of_two_has_the_larger_time():
+    slow, fast = compare(lambda: time.sleep(0.01), lambda: None, rounds=3, repeats=2)
+    assert slow >= 0.01 > fast

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phase_03.bpe import BPETokenizer, merge
+from phase_03.bpe import BPETokenizer, cut, merge
 from shared.stories import stories
 
 TRAINED = BPETokenizer.train([story.text for story in stories("train", 0, 200)], 400)
@@ -161,3 +161,10 @@ def test_what_was_encoded_cannot_spoil_what_will_be():
     ids = TRAINED.encode("the")
     ids.append(999)
     assert TRAINED.encode("the") == ids[:-1]
+
+
+def test_pieces_of_a_text():
+    text = "Don't 42 __init__  x\n\n ¿qué?"
+    assert cut(text, BPETokenizer([]).pattern) == [
+        "Don", "'t", " 42", " __", "init", "__", " ", " x", "\n\n", " ¿", "qué", "?",
+    ]  # fmt: skip

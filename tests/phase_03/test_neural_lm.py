@@ -100,3 +100,9 @@ def test_what_follows_a_row_is_what_the_row_log_probabilities_say():
     )
     assert p.sum() == pytest.approx(1)
     assert np.log(p[2]) == pytest.approx(longer - row, rel=1e-5)
+
+
+def test_an_unknown_id_is_refused_even_alone():
+    model = NeuralLM(4, context=3, width=2, hidden=3, rng=rng())
+    with pytest.raises(ValueError, match="row: expected token ids from 0 to 3"):
+        model.row_log_probabilities([np.array([77])])

@@ -33,3 +33,11 @@ def test_groups_share_no_word():
 def test_too_many_directions_are_refused():
     with pytest.raises(ValueError, match="count: expected at most 4 directions, got 5"):
         principal_components(np.ones((10, 4)), 5)
+
+
+def test_the_map_does_not_depend_on_where_the_middle_is():
+    vectors = np.random.default_rng(0).normal(size=(10, 4))
+    places, shares = principal_components(vectors, 2)
+    moved, same = principal_components(vectors + 100, 2)
+    np.testing.assert_allclose(np.abs(moved), np.abs(places), atol=1e-9)
+    np.testing.assert_allclose(same, shares)

@@ -49,3 +49,25 @@ def test_an_unknown_contestant_is_refused(name):
 def test_training_for_no_step_is_refused():
     with pytest.raises(ValueError, match="steps: expected"):
         train_and_test("GRU", 5, steps=0)
+
+
+@pytest.mark.slow
+def test_an_open_gate_protects_what_a_rotation_mixes_up():
+    gate, rotation = (
+        train_and_test(name, 60, talk=True, seed=1) for name in ("LSTM, b_f = 4", "RNN, rotation")
+    )
+    assert gate > rotation + 0.15
+
+
+@pytest.mark.slow
+def test_the_usual_lstm_forgets_first():
+    assert train_and_test("LSTM, b_f = 1", 30, seed=1) < 0.9
+    assert train_and_test("RNN, rotation", 30, seed=1) >= 0.9
+
+
+def test_talk_comes_during_the_wait_only():
+    x, y = draw_batch(50, 20, np.random.default_rng(0), talk=True)
+    signs = x.argmax(axis=-1)
+    np.testing.assert_array_equal(signs[:, :3], y)
+    assert set(signs[:, 3:53].ravel()) == {0, 1, 2, 3}
+    assert (signs[:, 53:] == 5).all()

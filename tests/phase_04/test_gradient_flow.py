@@ -55,3 +55,14 @@ def test_clipping_saves_a_run_that_breaks_without():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_blame_at_each_distance_is_the_product_of_the_steps_between():
+    rng = np.random.default_rng(0)
+    layer, x = RNN(2, 3, rng), np.random.default_rng(1).normal(size=(1, 5, 2))
+    norms = blame_by_distance(layer, x, np.random.default_rng(2))
+    blame = np.random.default_rng(2).normal(size=(1, 3))
+    blame /= np.linalg.norm(blame)
+    for distance, h in enumerate(layer.forward(x)[0, ::-1], start=1):
+        blame = (blame * (1 - h**2)) @ layer.params["W_h"].T
+        assert norms[distance] == pytest.approx(np.linalg.norm(blame))

@@ -1,5 +1,7 @@
 """The recurrent language model: all gradients, rows of unequal length, truncation, a story told."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,47 @@ def test_a_mask_that_counts_nothing_is_refused():
 def test_backward_before_forward_is_refused():
     with pytest.raises(ValueError, match="call forward first"):
         small("GRU").backward(np.zeros((1, 1, 4)))
+
+
+def test_training_reads_each_row_once_and_carries_the_state(monkeypatch):
+    seen = []
+
+    def record(model, ids, real, start):
+        result = loss_and_gradients(model, ids, real, start)
+        seen.append((ids, start, result[2]))
+        return result
+
+    monkeypatch.setattr("phase_04.language_model.loss_and_gradients", record)
+    row = np.array([0, *np.random.default_rng(0).integers(1, 4, size=9), 0])
+    train(small("LSTM"), [row], 3, np.random.default_rng(0), batch_size=2, steps_back=4)
+    assert [ids.shape for ids, _, _ in seen] == [(2, 5), (2, 5), (2, 3)]
+    predicted = np.concatenate([ids[0, 1:] for ids, _, _ in seen])
+    np.testing.assert_array_equal(predicted, row[1:])
+    assert seen[0][1] is None
+    for (_, _, last), (_, start, _) in pairwise(seen):
+        assert start is last
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_row_in_two_pieces_is_the_row(cell):
+    model, ids = small(cell), np.array([[0, 1, 2, 3, 1]])
+    whole, last = model.forward(ids)
+    first, state = model.forward(ids[:, :2])
+    second, end = model.forward(ids[:, 2:], state)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=1e-12)
+    np.testing.assert_allclose(end, last, rtol=1e-12)
+
+
+def test_what_follows_a_row_is_what_the_row_log_probabilities_say():
+    model, row = small("GRU"), np.array([0, 2, 1, 1, 3])
+    p = model.next_probabilities(row)
+    longer, shorter = model.row_log_probabilities([np.append(row, 2), row])
+    assert p.sum() == pytest.approx(1)
+    assert np.log(p[2]) == pytest.approx(longer - shorter)
+
+
+def test_more_rows_than_go_through_at_once():
+    model = small("RNN")
+    rows = [np.array([0, i % 3 + 1, i % 2]) for i in range(205)] + [np.array([0])]
+    alone = [model.row_log_probabilities([row])[0] for row in rows]
+    np.testing.assert_allclose(model.row_log_probabilities(rows), alone, rtol=1e-12)

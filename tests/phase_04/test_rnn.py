@@ -165,3 +165,12 @@ def test_blame_of_the_last_outputs_leaves_the_rest_alone():
     blame = layer.blame_of_outputs(np.ones((4, 2, 3)))
     assert blame.shape == (4, 5, 6)
     assert blame.sum() == 4 * 2 * 3 and (blame[:, 3:, :3] == 1).all()
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_first_weights_are_drawn_for_each_gate_by_itself(name):
+    layer = CELLS[name](20, 20, rng())
+    for weights in (layer.params["W_x"], layer.params["W_h"]):
+        gates = np.split(weights, layer.gates, axis=1)
+        assert all(0.1 < gate.std() < 0.4 for gate in gates)
+        assert len({gate[0, 0] for gate in gates}) == layer.gates

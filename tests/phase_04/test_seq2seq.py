@@ -1,5 +1,6 @@
 """Sequence to sequence: all gradients, beam search against trying everything, strings reversed."""
 
+import datetime
 import itertools
 
 import numpy as np
@@ -140,3 +141,22 @@ def test_strings_of_eight_are_reversed_by_greedy_and_by_beam():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_dates_mean_the_same_on_both_sides():
+    for source, target in dates(100, np.random.default_rng(0)):
+        assert datetime.datetime.strptime(source, "%d %B %Y").date().isoformat() == target
+
+
+def test_accuracy_counts_whole_targets(monkeypatch):
+    answers = iter([([1, 2], -1.0), ([2, 2], -2.0)])
+    asked = []
+
+    def search(model, source, k):
+        asked.append(k)
+        return [next(answers)]
+
+    monkeypatch.setattr("phase_04.seq2seq.beam_search", search)
+    pairs = [("ab", "ab"), ("ba", "ba")]
+    assert accuracy(None, WordTokenizer(["a", "b"]), pairs, k=3) == (0.5, -1.5)
+    assert asked == [3, 3]

@@ -119,7 +119,7 @@ def test_counts():
     [(5, -np.inf, 1), ([[1], [1, 2]], 0, 1), (True, 0, 1), (np.array([1.0]), 0, 2), (None, 0, 1)],
 )
 def test_a_number_outside_of_its_limits_is_refused(value, low, high):
-    with pytest.raises(ValueError, match="n: expected a (finite )?number"):
+    with pytest.raises(ValueError, match=r"n: expected a (finite )?number"):
         check_number("n", value, low, high)
 
 

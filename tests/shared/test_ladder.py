@@ -5,6 +5,7 @@ import pytest
 from shared.ladder import MARKS, Rung, draw, load, measure, put_into, save, table
 from shared.language_model import TextModel
 from shared.probes import PHENOMENA
+from shared.scoring import floor_bits_per_character
 from shared.stories import log_probability, stories
 from shared.word_tokenizer import WordTokenizer
 
@@ -64,3 +65,9 @@ def test_the_figure_has_a_bar_for_each_rung():
     assert axes.get_xlim()[0] == 0
     assert [label.get_text() for label in axes.get_yticklabels()] == ["bigram, words"] * 2
     assert len({bar.get_y() for bar in axes.patches}) == 2
+
+
+def test_a_rung_is_measured_on_held_out_stories():
+    told = list(stories("validation", 0, 4))
+    rung = measure("truth", "characters", TextModel(TOKENIZER, truth), 0, 0.0, 4, 1)
+    assert rung.floor == pytest.approx(floor_bits_per_character(told))

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from shared.probes import PHENOMENA, Probe, accuracy, probes
+from shared.probes import LUCK, PHENOMENA, Probe, accuracy, probes
 from shared.stories import STORIES, NotAStory, Reader, tell
 
 ASKED = probes(count=40)
@@ -86,3 +86,13 @@ def test_the_best_of_several_right_ones_counts():
     probe = Probe("grammar", "x ", ("a", "b"), ("c",))
     scores = {"x a": -9.0, "x b": -1.0, "x c": -2.0}
     assert accuracy(lambda texts: [scores[text] for text in texts], [probe]) == {"grammar": 1.0}
+
+
+def test_luck_is_one_of_so_many():
+    asked = probes(count=20)
+    for phenomenon, luck in LUCK.items():
+        sizes = {len(p.right) + len(p.wrong) for p in asked if p.phenomenon == phenomenon}
+        if phenomenon == "name":  # two vowels out of five each, spelled one after the other
+            assert sizes == {1 + 2 * 4} and luck == 1 / 5**2
+        else:
+            assert sizes == {round(1 / luck)}
