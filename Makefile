@@ -34,8 +34,10 @@ figures: .venv/.done ## draw every picture again; the README's curve needs runs/
 	@test ! -d runs/stories_5min || .venv/bin/python phase-08-train-gpt2/code/report.py \
 		runs/stories_5min --out phase-08-train-gpt2/curve.png
 
-ladder: .venv/.done ## train all language models of phases 3 and 4 and put their scores into the README (five minutes)
-	@.venv/bin/python phase-04-rnn-lstm/code/ladder.py --page README.md $(ARGS)
+ladder: .venv/.done ## train all language models of phases 3 to 5 and put their scores into the README (ten minutes)
+	@.venv/bin/python phase-04-rnn-lstm/code/ladder.py
+	@.venv/bin/python phase-05-attention-numpy/code/train_gpt_numpy.py
+	@.venv/bin/python -m shared.ladder
 
 notebooks: .venv/.done ## run every notebook again and keep what it shows
 	@.venv/bin/python -m nbconvert --to notebook --execute --inplace --log-level WARN \
@@ -43,9 +45,11 @@ notebooks: .venv/.done ## run every notebook again and keep what it shows
 	@.venv/bin/python -m nbconvert --to notebook --coalesce-streams --inplace --log-level WARN \
 		phase-*/code/*.ipynb
 
-bench: .venv/.done ## compare our MLP and LSTM with PyTorch's, and the trainer with a textbook loop
+bench: .venv/.done ## compare our MLP, LSTM, attention and GPT with PyTorch's, and the trainer with a textbook loop
 	@.venv/bin/python tests/benchmarks/benchmark_mlp.py
 	@.venv/bin/python tests/benchmarks/benchmark_lstm.py
+	@.venv/bin/python tests/benchmarks/benchmark_attention.py
+	@.venv/bin/python tests/benchmarks/benchmark_gpt.py
 	@.venv/bin/python phase-08-train-gpt2/code/benchmark.py $(ARGS)
 
 # The CUDA libraries are left out: the torch wheel that needs them names their versions itself.

@@ -2,10 +2,11 @@
 
 A *rung* is one model and what was measured of it: bits per character on 500 held-out stories, the
 gap to the floor, the share of probes that it passes, its parameters, and the seconds that it took
-to train. Each phase that builds a language model adds rungs; the table and the figure of the root
-README are made of them.
+to train. Each phase that builds language models keeps its rungs in ``ladder.json`` in its folder.
+``python -m shared.ladder`` makes the table of the root README and ``ladder.png`` of all of them.
 """
 
+import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,10 +15,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from shared.language_model import TextModel
-from shared.plotting import BLUE, GRAY
+from shared.plotting import BLUE, GRAY, save_figure
 from shared.probes import PHENOMENA, accuracy, probes
 from shared.stories import stories
 
+ROOT = Path(__file__).resolve().parents[1]
 STORIES, PROBES = 500, 100  # how many held-out stories, and probes of each phenomenon
 MARKS = ("<!-- the ladder, by `make ladder` -->", "<!-- end of the ladder -->")
 
@@ -146,3 +148,31 @@ def put_into(page: Path, rungs: Sequence[Rung]) -> None:
     if not (begin and end):
         raise ValueError(f"{page}: expected the marks {MARKS}, got a page without: put them in")
     page.write_text(f"{before}{begin}\n{table(rungs)}\n{end}{after}", encoding="utf-8")
+
+
+def gather(root: Path = ROOT) -> list[Rung]:
+    """Return the rungs of all phases, in their order.
+
+    Raises
+    ------
+    ValueError
+        If no phase has any.
+    """
+    rungs = [rung for path in sorted(root.glob("phase-*/ladder.json")) for rung in load(path)]
+    if not rungs:
+        raise ValueError(f"{root}: expected phases with a ladder.json, got none: run make ladder")
+    return rungs
+
+
+def main() -> None:
+    """Put the rungs of all phases into the root README and its figure."""
+    argparse.ArgumentParser(description="The table and the figure of the root README.").parse_args()
+    rungs = gather()
+    put_into(ROOT / "README.md", rungs)
+    save_figure(draw(rungs), ROOT / "ladder.png")
+    print(table(rungs))
+    print("wrote README.md and ladder.png")
+
+
+if __name__ == "__main__":
+    main()

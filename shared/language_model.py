@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from shared.checks import check_count
+from shared.checks import check_array, check_count
 from shared.scoring import StoryScore, score_stories
 from shared.stories import Story
 
@@ -120,11 +120,21 @@ def tell(
     rng
         Which token is drawn.
     most
-        After so many tokens the text ends in any case.
+        After so many tokens the text ends in any case. A GPT reads no more than its block_size.
     """
     row = [tokenizer.end]
     for _ in range(check_count("most", most)):
-        p = np.asarray(next_probabilities(np.array(row)), float)
+        p = check_array(
+            "next_probabilities",
+            next_probabilities(np.array(row)),
+            (tokenizer.vocab_size,),
+            "a model gives one probability for each token of its tokenizer",
+        ).astype(float)
+        if p.min() < 0 or p.sum() == 0:
+            raise ValueError(
+                f"next_probabilities: expected 0 or more and not all 0, got from {p.min():g} to "
+                f"{p.max():g}: apply softmax to the logits"
+            )
         row.append(int(rng.choice(len(p), p=p / p.sum())))
         if row[-1] == tokenizer.end:
             break

@@ -133,3 +133,23 @@ def draw_network(
     axes.set_xlim(-0.5, 1.6 * (len(layers) - 1) + 0.5)
     axes.set_ylim(-0.5 * tallest - 0.1, 0.5 * tallest + 0.1)
     axes.axis("off")
+
+
+def draw_attention(
+    axes: Axes, attention: NDArray[Any], queries: Sequence[str], keys: Sequence[str]
+) -> None:
+    """Draw who looks at whom: a row for each query, a column for each key, dark for much.
+
+    Parameters
+    ----------
+    attention
+        α of one head, (T, S), from 0 to 1.
+    queries, keys
+        The text beside each row and below each column.
+    """
+    axes.imshow(attention, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(keys)), keys, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(queries)), queries, fontsize=8)
+    axes.set_xlabel("looked at")
+    axes.set_ylabel("who looks")
+    axes.grid(False)

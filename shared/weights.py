@@ -4,7 +4,6 @@ A safetensors file is what Hugging Face publishes weights in. Writing and readin
 ``safetensors`` package's job, and only that needs the package.
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,16 +29,27 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     Raises
     ------
     ValueError
-        If the name has another ending.
+        If the name has another ending, an array has a name that NumPy keeps for itself, or holds
+        no numbers.
     """
     check_suffix(path)
+    for name, array in arrays.items():
+        if (
+            name in ("file", "allow_pickle")
+            or name.endswith(".npy")
+            or array.dtype.kind not in "biuf"
+        ):
+            raise ValueError(
+                f"{name!r}: expected an array of numbers, and a name other than 'file', "
+                f"'allow_pickle' and '….npy', got {array.dtype}: give it another name or type"
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npz":
         np.savez(path, **arrays)  # type: ignore[arg-type]  # names become keyword arguments
     else:
         from safetensors.numpy import save_file
 
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path)
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -57,11 +67,15 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise FileNotFoundError(f"{path}: expected saved arrays, found no file: save some first")
     damaged = f"{path}: expected named arrays in {path.suffix} form, got a damaged file: save again"
     if path.suffix == ".npz":
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
-            raise ValueError(damaged) from error
+        with path.open("rb") as file:
+            try:
+                with np.load(file, allow_pickle=False) as archive:
+                    arrays = {name: archive[name] for name in archive.files}
+            except Exception as error:  # a damaged archive fails in a dozen ways
+                raise ValueError(damaged) from error
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError(damaged)
+        return arrays
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -69,3 +83,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         return dict(load_file(path))
     except SafetensorError as error:
         raise ValueError(damaged) from error
+    except TypeError as error:
+        raise ValueError(
+            f"{path}: expected numbers of a type that NumPy has, got {error}: save them as float32"
+        ) from error

@@ -7,7 +7,8 @@ character. The floor is the same number for the storyteller itself. The probes a
 one skill at a time.
 
 Training all models takes about five minutes on one core. The rungs are written to ``ladder.json``
-in this phase, and the table into the root README. Run ``make ladder``.
+in this phase. Run ``python phase-04-rnn-lstm/code/ladder.py``; ``make ladder`` adds those of the
+later phases and makes the table of the root README.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from phase_03.neural_lm import train_on_stories as train_neural
 from phase_03.ngram import NGram
 from phase_04.language_model import CELLS
 from phase_04.language_model import train_on_stories as train_recurrent
-from shared.ladder import Rung, draw, measure, put_into, save, table
+from shared.ladder import Rung, draw, measure, save, table
 from shared.language_model import RowLogProbabilities, TextModel, Tokenizer, make_row
 from shared.plotting import save_figure
 from shared.script import shown
@@ -84,7 +85,7 @@ def build(texts: list[str], steps: int) -> list[Rung]:
 
 
 def main() -> None:
-    """Build the ladder, its figure, and the table of the root README."""
+    """Build the rungs of this phase and the one before, and their figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--steps", type=int, default=10_000, help="training steps of the recurrent models"
@@ -95,7 +96,6 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=PHASE, metavar="FOLDER", help=f"default {shown(PHASE)}"
     )
-    parser.add_argument("--page", type=Path, help="a Markdown page that has a place for the table")
     arguments = parser.parse_args()
     texts = [story.text for story in stories("train", 0, arguments.stories)]
     rungs = build(texts, arguments.steps)
@@ -104,9 +104,6 @@ def main() -> None:
     save_figure(draw(rungs), arguments.out / "figures/ladder.png")
     save(rungs, arguments.out / "ladder.json")
     print(f"wrote {shown(arguments.out / 'figures/ladder.png')} and ladder.json")
-    if arguments.page:
-        put_into(arguments.page, rungs)
-        print(f"wrote the table into {shown(arguments.page)}")
 
 
 if __name__ == "__main__":

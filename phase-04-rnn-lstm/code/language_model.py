@@ -34,7 +34,7 @@ from phase_03.embedding import Embedding
 from phase_04.gru import GRU
 from phase_04.lstm import LSTM
 from phase_04.rnn import RNN, Recurrent
-from shared.checks import check_count
+from shared.checks import check_array, check_count, check_labels
 from shared.language_model import Ids, TextModel, Tokenizer, check_ids, make_row, pad, tell
 from shared.plotting import BLUE, ORANGE, PINK, draw_smooth
 from shared.probes import LUCK, PHENOMENA, accuracy, probes
@@ -147,6 +147,7 @@ def row_log_probabilities(
     at_once
         How many rows go through the model together.
     """
+    check_count("at_once", at_once)
     sums: list[float] = []
     rows = [check_ids("row", row, vocab_size) for row in rows]
     for first in range(0, len(rows), at_once):
@@ -180,8 +181,11 @@ def next_id_loss(z: Array, ids: Ids, counts: NDArray[np.bool_]) -> tuple[float, 
     Raises
     ------
     ValueError
-        If ``counts`` holds no truth values, has another shape, or nothing counts.
+        If the shapes differ, an id is unknown, ``counts`` holds no truth values, or nothing counts.
     """
+    z = check_array("z", z, ("B", "T", "V"), "give the logits of a language model")
+    ids = check_labels("ids", ids, z.shape[:2], z.shape[2])
+    counts = np.asarray(counts)
     if counts.dtype != bool or counts.shape != z.shape[:2] or not counts.any():
         raise ValueError(
             f"counts: expected True and False of shape {z.shape[:2]}, some of them True, got "

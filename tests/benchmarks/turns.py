@@ -1,7 +1,7 @@
 """Timing two ways of doing the same, in turns, on one CPU thread.
 
 A shared machine is never equally fast twice, so the two take turns in one run, and what counts is
-the quotient. The benchmarks lie with the tests because phases 2 and 4 have no PyTorch. NumPy and
+the quotient. The benchmarks lie with the tests because phases 2 to 5 have no PyTorch. NumPy and
 torch read the number of threads when they are imported: a benchmark calls `one_thread` first.
 """
 
@@ -33,9 +33,11 @@ def compare(
     return statistics.median(a for a, _ in measured), statistics.median(b for _, b in measured)
 
 
-def report(what: str, ours: float, theirs: float, aim: float) -> None:
+def report(
+    what: str, ours: float, theirs: float, aim: float, timed: str = "forward + backward"
+) -> None:
     """Print both times and their quotient."""
-    print(f"{what}, float32, one thread: forward + backward")
+    print(f"{what}, float32, one thread: {timed}")
     print(f"  ours      {1e3 * ours:.3f} ms")
     print(f"  PyTorch   {1e3 * theirs:.3f} ms")
     print(f"  quotient  {ours / theirs:.2f}   (at most {aim:g} is the aim)")

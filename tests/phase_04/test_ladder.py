@@ -1,25 +1,19 @@
-"""The committed ladder is what its command makes: counts anew, the page and the figure from it."""
+"""The committed ladder is what its command makes: counts anew, and the figure from it."""
 
 import sys
 
 import matplotlib.image
 import numpy as np
 import pytest
-from repository import ROOT
 
 from phase_04 import ladder
 from phase_04.ladder import PHASE, contestants
-from shared.ladder import MARKS, draw, load, measure, table
+from shared.ladder import draw, load, measure, table
 from shared.language_model import TextModel
 from shared.plotting import save_figure
 from shared.stories import stories
 
 COMMITTED = load(PHASE / "ladder.json")
-
-
-def test_the_root_readme_shows_the_committed_rungs():
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"{MARKS[0]}\n{table(COMMITTED)}\n{MARKS[1]}" in page
 
 
 def test_every_rung_is_below_the_one_before():
@@ -52,18 +46,13 @@ def test_counts_made_anew_are_the_committed_ones():
 
 @pytest.mark.slow
 def test_the_command_writes_everything(tmp_path, monkeypatch, capsys):
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n", encoding="utf-8")
-    given = ["--steps", "5", "--stories", "300", "--out", tmp_path, "--page", page]
+    given = ["--steps", "5", "--stories", "300", "--out", tmp_path]
     monkeypatch.setattr(sys, "argv", ["ladder.py", *map(str, given)])
     monkeypatch.setattr(ladder, "train_neural", small_neural)
     ladder.main()
     rungs = load(tmp_path / "ladder.json")
     assert len(rungs) == 8
     assert (tmp_path / "figures/ladder.png").is_file()
-    assert page.read_text(encoding="utf-8") == (
-        f"before\n{MARKS[0]}\n{table(rungs)}\n{MARKS[1]}\nafter\n"
-    )
     assert table(rungs) in capsys.readouterr().out
 
 

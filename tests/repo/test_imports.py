@@ -24,8 +24,9 @@ FIRST_PHASE = {
     "transformers": 9,
     "huggingface_hub": 9,
 }
-# A progress bar is plumbing that no phase teaches: phases 0-5 get theirs from `shared`.
-PLUMBING = {"tqdm"}
+# A progress bar and a file format are plumbing that no phase teaches: phases 0-5 get theirs from
+# `shared`. The file format is imported only when a file of that kind is written or read.
+PLUMBING = {"tqdm", "safetensors"}
 # `shared` may need what phase 8 may; which phase may use a module of it follows from its imports.
 SHARED = 8
 

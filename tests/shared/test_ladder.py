@@ -1,9 +1,15 @@
 """A rung says what was measured; who knows the truth stands on the floor, who peeks is refused."""
 
-import pytest
+from dataclasses import replace
 
-from shared.ladder import MARKS, Rung, draw, load, measure, put_into, save, table
+import matplotlib.image
+import numpy as np
+import pytest
+from repository import ROOT
+
+from shared.ladder import MARKS, Rung, draw, gather, load, measure, put_into, save, table
 from shared.language_model import TextModel
+from shared.plotting import save_figure
 from shared.probes import PHENOMENA
 from shared.scoring import floor_bits_per_character
 from shared.stories import log_probability, stories
@@ -71,3 +77,24 @@ def test_a_rung_is_measured_on_held_out_stories():
     told = list(stories("validation", 0, 4))
     rung = measure("truth", "characters", TextModel(TOKENIZER, truth), 0, 0.0, 4, 1)
     assert rung.floor == pytest.approx(floor_bits_per_character(told))
+
+
+def test_the_root_readme_shows_the_rungs_of_all_phases(tmp_path):
+    rungs = gather()
+    bits = [rung.bits_per_character for rung in rungs]
+    assert bits == sorted(bits, reverse=True)
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{MARKS[0]}\n{table(rungs)}\n{MARKS[1]}" in page
+    save_figure(draw(rungs), tmp_path / "ladder.png")
+    fresh, committed = (
+        matplotlib.image.imread(folder / "ladder.png") for folder in (tmp_path, ROOT)
+    )
+    assert fresh.shape == committed.shape
+    assert np.abs(fresh - committed).mean() < 0.002
+
+
+def test_rungs_are_gathered_in_the_order_of_the_phases(tmp_path):
+    for folder, name in (("phase-05-b", "second"), ("phase-04-a", "first")):
+        (tmp_path / folder).mkdir()
+        save([replace(RUNG, name=name)], tmp_path / folder / "ladder.json")
+    assert [rung.name for rung in gather(tmp_path)] == ["first", "second"]

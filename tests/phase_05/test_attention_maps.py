@@ -1,0 +1,69 @@
+"""Maps of the trained GPT: what is taken away comes back, and the pair of heads is found again."""
+
+import numpy as np
+import pytest
+
+from phase_05.attention_maps import map_of, put_back, take_away, trained
+from shared.language_model import TextModel
+from shared.probes import accuracy, probes
+
+
+@pytest.fixture(scope="module")
+def storyteller():
+    return trained()
+
+
+def test_a_map_says_for_each_token_where_it_looks(storyteller):
+    model, tokenizer = storyteller
+    tokens, maps = map_of(model, tokenizer, "One day there was")
+    assert tokens == ["■", "One", "␣day", "␣there", "␣was"]
+    assert maps.shape == (2, 3, 5, 5)
+    np.testing.assert_allclose(maps.sum(axis=-1), 1, rtol=1e-5)
+    assert (np.triu(maps, 1) == 0).all()
+
+
+def test_what_is_taken_away_comes_back(storyteller):
+    model, _ = storyteller
+    before = {name: array.copy() for name, array in model.params.items()}
+    kept = take_away(model, 1, 2)
+    rows = model.params["blocks.1.attention.projection.W"]
+    assert (rows[8:] == 0).all() and (rows[:8] != 0).any()
+    put_back(model, 1, 2, kept)
+    for name, array in model.params.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_without_its_rows_a_head_changes_nothing(storyteller):
+    model, _ = storyteller
+    ids = np.arange(20)[None]
+    kept = take_away(model, 0, 1)
+    logits = model.forward(ids)
+    qkv = model.params["blocks.0.attention.qkv.W"]
+    values = qkv[:, 24 + 4 : 24 + 8]  # the columns that make the values of head 1
+    remembered = values.copy()
+    values[...] = 7
+    np.testing.assert_array_equal(model.forward(ids), logits)
+    values[...] = remembered
+    put_back(model, 0, 1, kept)
+
+
+def test_the_head_that_copies_names_looks_at_what_came_after(storyteller):
+    model, tokenizer = storyteller
+    text = "Far away there was a young cat named Puvose. Puvose"
+    tokens, maps = map_of(model, tokenizer, text)
+    first, second = tokens.index("P"), len(tokens) - 6
+    assert tokens[second] == "P"
+    for place in (0, 2, 4):  # at P, v and s of the second it looks at u, o and e of the first
+        assert maps[1, 0, second + place].argmax() == first + place + 1
+
+
+@pytest.mark.slow
+def test_names_are_lost_with_either_head_of_the_pair(storyteller):
+    model, tokenizer = storyteller
+    asked = [probe for probe in probes("validation", 50) if probe.phenomenon == "name"]
+    texts_of = TextModel(tokenizer, model.row_log_probabilities)
+    assert accuracy(texts_of.beginning, asked)["name"] == 1
+    for block, head in ((0, 2), (1, 0)):
+        kept = take_away(model, block, head)
+        assert accuracy(texts_of.beginning, asked)["name"] < 0.3
+        put_back(model, block, head, kept)
