@@ -166,10 +166,12 @@ def gather(root: Path = ROOT) -> list[Rung]:
 
 def main() -> None:
     """Put the rungs of all phases into the root README and its figure."""
-    argparse.ArgumentParser(description="The table and the figure of the root README.").parse_args()
-    rungs = gather()
-    put_into(ROOT / "README.md", rungs)
-    save_figure(draw(rungs), ROOT / "ladder.png")
+    parser = argparse.ArgumentParser(description="The table and the figure of the root README.")
+    parser.add_argument("--root", type=Path, default=ROOT, metavar="FOLDER", help="the repository")
+    root = parser.parse_args().root
+    rungs = gather(root)
+    put_into(root / "README.md", rungs)
+    save_figure(draw(rungs), root / "ladder.png")
     print(table(rungs))
     print("wrote README.md and ladder.png")
 

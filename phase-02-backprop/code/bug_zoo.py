@@ -63,7 +63,7 @@ BUGS = [
     Bug("Sigmoid: half of the slope", "layers", " * self.a * (1 - self.a)", " * (1 - self.a)"),
     Bug("Softmax: others forgotten", "layers", "(dL_dp - average)", "dL_dp"),
     Bug("Softmax: no blame at all", "layers",
-        "self.p * (dL_dp - average), {}", "0 * dL_dp, {}"),
+        "return p * (dL_dp - average)", "return 0 * dL_dp"),
     Bug("Dropout: not scaled up", "layers",
         "scale = 1 / (1 - self.rate) if training else 1.0", "scale = 1.0"),
     Bug("Dropout: blame ignores the mask", "layers",

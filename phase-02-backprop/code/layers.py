@@ -193,6 +193,12 @@ class ReLU(Layer):
         return dL_dz, {}
 
 
+def softmax_backward(p: Array, dL_dp: Array) -> Array:
+    """Return dL_dz for p = softmax(z) over the last axis, all of shape (…, V)."""
+    average = (dL_dp * p).sum(axis=-1, keepdims=True)
+    return p * (dL_dp - average)
+
+
 class Softmax(Layer):
     """Turn the numbers of the last axis into probabilities that sum to 1."""
 
@@ -205,9 +211,7 @@ class Softmax(Layer):
 
     def backward(self, dL_da: ArrayLike) -> tuple[Array, Arrays]:
         """Return dL_dz: a score raises its own probability at the cost of all others."""
-        dL_dp = check_blame(dL_da, self.p.shape)
-        average = (dL_dp * self.p).sum(axis=-1, keepdims=True)
-        return self.p * (dL_dp - average), {}
+        return softmax_backward(self.p, check_blame(dL_da, self.p.shape)), {}
 
 
 class Dropout(Layer):

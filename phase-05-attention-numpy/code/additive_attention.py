@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from phase_01.initialization import initial_weights
 from phase_02.gradient_check import check_gradients
-from phase_02.layers import Arrays, check_blame
+from phase_02.layers import Arrays, check_blame, softmax_backward
 from phase_05.scaled_dot_product import check_mask, masked_softmax
 from shared.checks import check_array, check_count
 from shared.plotting import draw_attention
@@ -120,7 +120,7 @@ class AdditiveAttention:
         dL_dalpha = dL_da @ self.k.swapaxes(1, 2)
         dL_dk_taken = alpha.swapaxes(1, 2) @ dL_da
         # α = softmax(s)
-        dL_ds = alpha * (dL_dalpha - (dL_dalpha * alpha).sum(axis=-1, keepdims=True))
+        dL_ds = softmax_backward(alpha, dL_dalpha)
         # s = u w, u = tanh(z)
         dL_dw = dL_ds.ravel() @ self.u.reshape(-1, A)
         dL_dz = dL_ds[..., None] * w * (1 - self.u**2)  # (B, T, R, A)

@@ -157,11 +157,11 @@ class GPT(Layer):
         """How many numbers training adjusts; the tied head is counted once."""
         return sum(array.size for array in self.params.values())
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write all parameters to a file ``.npz`` or ``.safetensors``."""
-        save_arrays(path, self.params)
+        save_arrays(Path(path), self.params)
 
-    def load(self, path: Path) -> None:
+    def load(self, path: str | Path) -> None:
         """Read what `save` wrote, from a model of the same sizes.
 
         Raises
@@ -169,7 +169,7 @@ class GPT(Layer):
         ValueError
             If a parameter is missing or left over, or has another shape. Nothing is changed then.
         """
-        arrays = load_arrays(path)
+        arrays = load_arrays(Path(path))
         if set(arrays) != set(self.params):
             missing, extra = set(self.params) - set(arrays), set(arrays) - set(self.params)
             raise ValueError(

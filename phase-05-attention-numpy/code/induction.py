@@ -139,7 +139,7 @@ def looks(attention: Array, lengths: Array) -> tuple[float, float]:
     before = attention[:, t[1:], t[:-1]].mean()
     distance = t[:, None] - t  # (T, T): how far the key lies behind the query
     after_copy = (distance + 1) % lengths[:, None, None] == 0  # (B, T, T)
-    after_copy &= (distance >= 0) & (distance + 1 >= lengths[:, None, None])
+    after_copy &= distance + 1 >= lengths[:, None, None]
     after_copy[..., 0] = False  # the first token came after none
     asked = np.broadcast_to(t >= lengths[:, None], (len(lengths), T))  # an earlier copy exists
     return float(before), float((attention * after_copy).sum(axis=-1)[asked].mean())

@@ -83,7 +83,7 @@ class MultiHeadAttention(Layer):
 
     @property
     def attention(self) -> Array:
-        """α of the last forward pass, (B, H, T, T)."""
+        """α of the last forward pass, (B, H, T, T); empty before the first."""
         return self.look.attention
 
     def split(self, x: Array) -> Array:
@@ -106,6 +106,7 @@ class MultiHeadAttention(Layer):
         ----------
         mask
             Besides causality, True where a token may look: (T, T), or what spreads to (B, H, T, T).
+            Which tokens of each row are real, (B, T), is written ``real[:, None, None]``.
         """
         if not isinstance(training, bool):
             raise ValueError(

@@ -8,7 +8,7 @@
 
 x_t is the token at place t, C numbers; P is (block_size, C). The Σ goes over all sequences of the
 batch. The hands of clocks tell the time in the same way as the sines: a fast hand says which second
-it is, a slow one which hour, and together they never show the same twice.
+it is, a slow one which hour, and together they tell all the places of a text apart.
 
 Rotary turns what is compared instead of adding to it. Two vectors that are turned by t and by s
 have a dot product in which only t − s remains: the distance of two tokens counts, not the place.

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from phase_00.probability import entropy
 from phase_02.gradient_check import check_gradients
-from phase_02.layers import Softmax, check_blame
+from phase_02.layers import Softmax, check_blame, softmax_backward
 from shared.checks import check_array, check_count, describe
 from shared.plotting import BLUE, ORANGE
 from shared.script import finish, lesson_arguments
@@ -150,7 +150,7 @@ class ScaledDotProduct:
         dL_dalpha = dL_da @ self.v.swapaxes(-1, -2)
         dL_dv = alpha.swapaxes(-1, -2) @ dL_da
         # α = softmax(s); where the mask forbids α is 0, and so is the blame
-        dL_ds = alpha * (dL_dalpha - (dL_dalpha * alpha).sum(axis=-1, keepdims=True))
+        dL_ds = softmax_backward(alpha, dL_dalpha)
         # s = q kᵀ / √D
         dL_ds *= self.scale
         dL_dq = dL_ds @ self.k

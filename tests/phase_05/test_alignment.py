@@ -209,3 +209,13 @@ def test_twelve_letters_are_reversed_by_looking_back_and_not_from_one_state():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_map_is_what_the_model_looked_at_while_it_wrote_its_answer():
+    tokenizer, model = WordTokenizer(["a", "b", "c"]), small()
+    answer, looked = alignment(model, tokenizer, "abca")
+    best, _ = beam_search(model, np.array(tokenizer.encode("abca")), k=1)[0]
+    assert answer == tokenizer.decode(best)
+    source = np.array([tokenizer.encode("abca")])
+    model.forward(source, np.ones((1, 4), bool), np.array([[tokenizer.end, *best]]))
+    np.testing.assert_array_equal(looked, model.look.attention[0])

@@ -67,3 +67,9 @@ def test_names_are_lost_with_either_head_of_the_pair(storyteller):
         kept = take_away(model, block, head)
         assert accuracy(texts_of.beginning, asked)["name"] < 0.3
         put_back(model, block, head, kept)
+
+
+@pytest.mark.parametrize(("block", "head"), [(2, 0), (0, 3), (-1, 0), (0, -1)])
+def test_a_head_that_is_not_there_is_refused(storyteller, block, head):
+    with pytest.raises(ValueError, match="block, head: expected below 2 and 3"):
+        take_away(storyteller[0], block, head)

@@ -512,3 +512,23 @@ def test_bad_blame_is_refused(wrong):
     model.forward(draw_ids())
     with pytest.raises(ValueError, match=r"dL_da: expected finite numbers of shape \(3, 5, 7\)"):
         model.backward(wrong)
+
+
+def test_a_path_may_be_text(tmp_path):
+    model = GPT(7, 6, 1, 1, 4, np.random.default_rng(0))
+    model.save(f"{tmp_path}/model.npz")
+    other = GPT(7, 6, 1, 1, 4, np.random.default_rng(1))
+    other.load(f"{tmp_path}/model.npz")
+    np.testing.assert_array_equal(other.forward([[1, 2]]), model.forward([[1, 2]]))
+
+
+def test_numbers_too_large_for_the_model_change_nothing(tmp_path):
+    large = GPT(7, 6, 1, 1, 4, np.random.default_rng(0), np.float64)
+    large.params["final_norm.b"][...] = 1e300
+    large.save(tmp_path / "model.npz")
+    model = GPT(7, 6, 1, 1, 4, np.random.default_rng(1))
+    before = {name: array.copy() for name, array in model.params.items()}
+    with pytest.raises(ValueError, match="nan or infinite"):
+        model.load(tmp_path / "model.npz")
+    for name, array in model.params.items():
+        np.testing.assert_array_equal(array, before[name])

@@ -360,3 +360,14 @@ def test_bad_blame_and_blame_before_forward_are_refused():
 def test_widths_that_fit_their_heads_pass():
     for n_embd, n_head in ((1, 1), (6, 3), (768, 12)):
         check_heads(n_embd, n_head)
+
+
+def test_a_mask_in_the_place_of_training_is_refused():
+    layer, x = MultiHeadAttention(4, 2, np.random.default_rng(0)), np.ones((1, 3, 4))
+    with pytest.raises(ValueError, match=r"training: expected True or False.*mask=mask"):
+        layer.forward(x, np.eye(3, dtype=bool))
+
+
+def test_the_nearest_width_is_named():
+    with pytest.raises(ValueError, match="the nearest is 8"):
+        MultiHeadAttention(9, 4, np.random.default_rng(0))

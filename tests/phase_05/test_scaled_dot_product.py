@@ -333,3 +333,9 @@ def test_backward_before_forward_is_refused():
 def test_a_mask_of_no_size_is_refused(T):
     with pytest.raises(ValueError, match="T: expected a whole number of at least 1"):
         causal_mask(T)
+
+
+def test_entropy_is_in_bits():
+    bits, _ = entropy_and_slope(1, scaled=True)
+    assert bits == pytest.approx(3.53, abs=0.01)  # of 4 bits over 16 keys
+    assert entropy_and_slope(512, scaled=False)[0] < 0.3

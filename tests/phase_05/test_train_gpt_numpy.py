@@ -276,3 +276,32 @@ def too_long(tokenizer):
 def test_bad_input_is_refused(call, message, tokenizer):
     with pytest.raises(ValueError, match=message):
         call(tokenizer)
+
+
+def test_every_story_is_read_with_its_end_and_filler_does_not_count(monkeypatch):
+    drawn = []
+
+    def record(model, draw_batch, steps, **settings):
+        drawn.extend(draw_batch() for _ in range(40))
+        return []
+
+    monkeypatch.setattr(train_gpt_numpy, "train", record)
+    texts = ["a" * length for length in range(1, 61)]
+    tokenizer = WordTokenizer(["a"])
+    train_gpt_numpy.train_on_stories(texts, tokenizer, steps=1)
+    train_gpt_numpy.overfit(["a", "aaa"], tokenizer)
+    lengths = set()
+    for ids, real in drawn:
+        for row, is_real in zip(ids, real, strict=True):
+            told = row[is_real]
+            assert told[0] == told[-1] == tokenizer.end
+            assert (told[1:-1] == 1).all()
+            assert is_real[: len(told)].all()  # real first, then filler
+            lengths.add(len(told) - 2)
+    assert lengths == set(range(1, 61))
+    assert drawn[0][0].shape[0] == 16
+
+
+def test_no_stories_are_refused():
+    with pytest.raises(ValueError, match="texts: expected at least one"):
+        train_gpt_numpy.train_on_stories([], WordTokenizer(["a"]), steps=1)

@@ -1,5 +1,6 @@
 """A rung says what was measured; who knows the truth stands on the floor, who peeks is refused."""
 
+import sys
 from dataclasses import replace
 
 import matplotlib.image
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from repository import ROOT
 
-from shared.ladder import MARKS, Rung, draw, gather, load, measure, put_into, save, table
+from shared.ladder import MARKS, Rung, draw, gather, load, main, measure, put_into, save, table
 from shared.language_model import TextModel
 from shared.plotting import save_figure
 from shared.probes import PHENOMENA
@@ -98,3 +99,21 @@ def test_rungs_are_gathered_in_the_order_of_the_phases(tmp_path):
         (tmp_path / folder).mkdir()
         save([replace(RUNG, name=name)], tmp_path / folder / "ladder.json")
     assert [rung.name for rung in gather(tmp_path)] == ["first", "second"]
+
+
+def test_the_command_writes_all_rungs(tmp_path, monkeypatch, capsys):
+    (tmp_path / "phase-04-a").mkdir()
+    save([RUNG, replace(RUNG, name="second")], tmp_path / "phase-04-a" / "ladder.json")
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["ladder", "--root", str(tmp_path)])
+    main()
+    rungs = table([RUNG, replace(RUNG, name="second")])
+    assert page.read_text(encoding="utf-8") == f"before\n{MARKS[0]}\n{rungs}\n{MARKS[1]}\nafter\n"
+    assert (tmp_path / "ladder.png").is_file()
+    assert rungs in capsys.readouterr().out
+
+
+def test_a_folder_without_rungs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"expected phases with a ladder\.json, got none"):
+        gather(tmp_path)

@@ -1,5 +1,7 @@
 """Rows, padding and the model of texts, against values worked by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,22 @@ def test_a_model_that_never_ends_is_stopped():
 
 def test_a_model_that_ends_at_once_tells_nothing():
     assert tell(lambda row: [1.0, 0.0], WordTokenizer(["a"]), np.random.default_rng(0)) == ""
+
+
+def test_the_whole_row_is_read_and_tokens_are_drawn():
+    seen = []
+
+    def model(row):
+        seen.append(row.tolist())
+        return [0.0, 0.5, 0.5] if len(row) < 60 else [1.0, 0.0, 0.0]
+
+    told = tell(model, WordTokenizer(["a", "b"]), np.random.default_rng(0))
+    assert 15 < told.count("a") < 45 and len(told) == 59
+    assert all(longer[:-1] == shorter for shorter, longer in pairwise(seen))
+    assert seen[0] == [0]
+
+
+@pytest.mark.parametrize("p", [[0.0, 0.0], [np.nan, 1.0], [-1.0, 2.0], [[0.5, 0.5]], [1.0] * 3])
+def test_what_is_no_probability_is_refused(p):
+    with pytest.raises(ValueError, match="next_probabilities: expected"):
+        tell(lambda row: p, WordTokenizer(["a"]), np.random.default_rng(0))

@@ -168,3 +168,15 @@ def test_numbers_that_numpy_does_not_have_are_refused(tmp_path):
     save_file({"W": torch.ones(3, dtype=torch.bfloat16)}, tmp_path / "short.safetensors")
     with pytest.raises(ValueError, match=r"a type that NumPy has, got .*bfloat16.*as float32"):
         load_arrays(tmp_path / "short.safetensors")
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "a.npy"])
+def test_names_that_numpy_keeps_for_itself_are_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="expected an array of numbers, and a name other than"):
+        save_arrays(tmp_path / "a.npz", {name: np.ones(2), "b": np.ones(2)})
+
+
+@pytest.mark.parametrize("array", [np.array([None]), np.array(["a"]), np.array([1j])])
+def test_what_holds_no_numbers_is_refused(array, tmp_path):
+    with pytest.raises(ValueError, match="expected an array of numbers"):
+        save_arrays(tmp_path / "a.safetensors", {"a": array})
