@@ -6,12 +6,14 @@
 
 The weights are those that `train_gpt_numpy.py` made: two blocks of three heads. A map shows where a
 head looks and not what for. So each head is also taken away, and the five probes are asked again:
-what the model can no longer do is what the head was for.
+what the model can no longer do is what the head was for. And how does it find the next letter of a
+name, by looking for an earlier copy of the last one, or by counting? A misspelled name tells.
 
 Michel, Levy & Neubig 2019, "Are Sixteen Heads Really Better than One?". Explained in
 ``notes/induction.md``. Run ``python phase-05-attention-numpy/code/attention_maps.py``.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from shared.plotting import draw_attention
 from shared.probes import PHENOMENA, accuracy, probes
 from shared.progress import progress
 from shared.script import finish, lesson_arguments
-from shared.stories import stories
+from shared.stories import Story, stories
 from shared.word_tokenizer import WordTokenizer
 
 Array = NDArray[Any]
@@ -76,12 +78,37 @@ def map_of(model: GPT, tokenizer: WordTokenizer, text: str) -> tuple[list[str], 
     return ["■", *(tokenizer.decode([i]).replace(" ", "␣") for i in row[1:])], maps
 
 
+def follows_the_name(model: GPT, tokenizer: WordTokenizer, told: Sequence[Story]) -> float:
+    """Misspell the hero's name when it comes again, and see whether the model goes on with it.
+
+    After "… named Puvose. " comes "B", or "Puz", or "Puvok": the hero's name up to one of its
+    consonants, and then a letter that it does not have.
+
+    Returns
+    -------
+    float
+        The share of cases in which the likeliest next letter is still that of the hero's name. A
+        head that looks for an earlier copy of the same letter would find none.
+    """
+    rng, follows = np.random.default_rng(0), []
+    for story in told:
+        beginning = story.text.split(".")[0] + ". "
+        name = beginning.split(" named ")[1].removesuffix(". ")
+        for place in (0, 2, 4):
+            others = [letter for letter in "bdfgklmnprstvz" if letter not in name.lower()]
+            wrong = others[rng.integers(len(others))]
+            text = beginning + name[:place] + (wrong.upper() if place == 0 else wrong)
+            logits = model.forward(make_row(tokenizer, text, ended=False)[None])[0, -1]
+            follows.append(tokenizer.decode([int(logits.argmax())]) == name[place + 1])
+    return float(np.mean(follows))
+
+
 def draw(tokens: list[str], alpha: Array, passed: dict[str, dict[str, float]]) -> Figure:
     """Draw where the head of the names looks, and what is lost without each head."""
     figure = Figure(figsize=(10.5, 4.4), layout="constrained")
     looking, table = figure.subplots(1, 2, width_ratios=[1.5, 1])
     draw_attention(looking, alpha[17:35, 8:35], tokens[17:35], tokens[8:35])
-    looking.set_title("Block 2, head 1: to what came after this letter")
+    looking.set_title("Block 2, head 1: to the next letter of the name")
     shares = np.array([[row[each] for each in PHENOMENA] for row in passed.values()])
     table.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (i, j), share in np.ndenumerate(shares):
@@ -106,6 +133,10 @@ def main() -> None:
     for t in range(18, 24):
         s = int(maps[1, 0, t].argmax())
         print(f"  at {tokens[t]!r} (place {t}): {tokens[s]!r} (place {s}), {maps[1, 0, t, s]:.0%}")
+
+    share = follows_the_name(model, tokenizer, told)
+    print(f"one letter of the second name replaced by a foreign one, {3 * len(told)} times:")
+    print(f"  the hero's next letter is still the likeliest in {share:.1%}")
 
     texts_of = TextModel(tokenizer, model.row_log_probabilities)
     print("100 stories, 50 probes of each kind   bits/char   " + "  ".join(PHENOMENA))

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from phase_05.attention_maps import map_of, put_back, take_away, trained
+from phase_05.attention_maps import follows_the_name, map_of, put_back, take_away, trained
+from phase_05.train_gpt_numpy import story_gpt
 from shared.language_model import TextModel
 from shared.probes import accuracy, probes
+from shared.stories import stories
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def test_without_its_rows_a_head_changes_nothing(storyteller):
     put_back(model, 0, 1, kept)
 
 
-def test_the_head_that_copies_names_looks_at_what_came_after(storyteller):
+def test_the_head_that_copies_names_looks_at_the_next_letter(storyteller):
     model, tokenizer = storyteller
     text = "Far away there was a young cat named Puvose. Puvose"
     tokens, maps = map_of(model, tokenizer, text)
@@ -73,3 +75,15 @@ def test_names_are_lost_with_either_head_of_the_pair(storyteller):
 def test_a_head_that_is_not_there_is_refused(storyteller, block, head):
     with pytest.raises(ValueError, match="block, head: expected below 2 and 3"):
         take_away(storyteller[0], block, head)
+
+
+def test_it_counts_letters_and_does_not_match_them(storyteller):
+    model, tokenizer = storyteller
+    told = list(stories("validation", 100, 30))
+    assert follows_the_name(model, tokenizer, told) > 0.95
+
+
+def test_a_model_that_has_read_nothing_does_not_follow_the_name(storyteller):
+    _, tokenizer = storyteller
+    untrained = story_gpt(tokenizer, np.random.default_rng(0))
+    assert follows_the_name(untrained, tokenizer, list(stories("validation", 0, 10))) < 0.3
