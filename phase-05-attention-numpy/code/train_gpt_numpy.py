@@ -37,7 +37,7 @@ from shared.plotting import BLUE, GRAY, GREEN, ORANGE, PINK, draw_smooth, save_f
 from shared.probes import LUCK, PHENOMENA
 from shared.progress import progress
 from shared.script import shown
-from shared.stories import stories
+from shared.stories import Story, stories
 from shared.word_tokenizer import WordTokenizer
 
 Array = NDArray[Any]
@@ -59,15 +59,18 @@ def train(
     steps: int,
     learning_rate: float = 0.005,
     name: str = "GPT",
+    watch: Callable[[int], None] | None = None,
 ) -> list[float]:
     """Train on new batches; returns the loss of each step.
 
     The learning rate rises for a twentieth of the steps and falls in half a cosine; gradients are
-    clipped to length 1.
+    clipped to length 1. ``watch`` is called with the number of each step, before it.
     """
     optimizer, losses = Adam(model.params, learning_rate, beta2=0.99), []
     for step in progress(range(check_count("steps", steps)), f"training {name}"):
         optimizer.learning_rate = warmup_cosine(step, steps, learning_rate, steps // 20)
+        if watch is not None:
+            watch(step)
         ids, counts = draw_batch()
         z = model.forward(ids[:, :-1], training=True)
         value, dL_dz = next_id_loss(z, ids[:, 1:], counts[:, 1:])
@@ -116,9 +119,15 @@ def overfit(texts: Sequence[str], tokenizer: Tokenizer, steps: int = 300) -> lis
 
 
 def train_on_stories(
-    texts: Sequence[str], tokenizer: Tokenizer, steps: int
+    texts: Sequence[str],
+    tokenizer: Tokenizer,
+    steps: int,
+    watch: Callable[[GPT, int], None] = lambda model, step: None,
 ) -> tuple[GPT, list[float]]:
-    """Train a GPT on stories, 16 at a time; returns it and its losses."""
+    """Train a GPT on stories, 16 at a time; returns it and its losses.
+
+    ``watch`` is called with the model and the number of each step, before it.
+    """
     rng = np.random.default_rng(0)
     model = story_gpt(tokenizer, rng)
     rows = [make_row(tokenizer, text) for text in texts]
@@ -128,7 +137,31 @@ def train_on_stories(
     def draw_stories() -> Batch:
         return pad([rows[i] for i in rng.integers(len(rows), size=16)], filler=0)
 
-    return model, train(model, draw_stories, steps, name="stories")
+    losses = train(
+        model, draw_stories, steps, name="stories", watch=lambda step: watch(model, step)
+    )
+    return model, losses
+
+
+def copied_letters(model: GPT, tokenizer: Tokenizer, told: Sequence[Story]) -> dict[str, float]:
+    """Return p of the letters of a hero's name when it is told for the second time.
+
+    Returns
+    -------
+    dict
+        The average over all stories for the first letter, the vowels and the other consonants.
+    """
+    p = []
+    for story in told:
+        beginning = story.text.split(".")[0] + ". "  # "… named Puvose. "
+        name = beginning.split(" named ")[1].removesuffix(". ")
+        row = make_row(tokenizer, beginning + name, ended=False)
+        after = softmax(model.forward(row[None, :-1])[0])
+        p.append(after[np.arange(len(row) - 1), row[1:]][-len(name) :])
+    letters = np.array(p)  # (stories, 6)
+    kinds = {"first letter": letters[:, 0], "vowels": letters[:, 1::2]}
+    kinds["other consonants"] = letters[:, 2::2]
+    return {kind: float(values.mean()) for kind, values in kinds.items()}
 
 
 def next_probabilities(model: GPT) -> Callable[[Ids], Array]:
@@ -136,10 +169,20 @@ def next_probabilities(model: GPT) -> Callable[[Ids], Array]:
     return lambda row: softmax(model.forward(row[None])[0, -1])
 
 
-def draw(losses: dict[str, list[float]], before: Rung, rung: Rung) -> Figure:
-    """Draw the training on tasks and on stories, and the probes of the LSTM and of the GPT."""
-    figure = Figure(figsize=(10, 3.6))
-    tasks, told, bars = figure.subplots(1, 3, width_ratios=[1, 1, 1.2])
+def draw(
+    losses: dict[str, list[float]],
+    copied: dict[int, dict[str, float]],
+    before: Rung,
+    rung: Rung,
+) -> Figure:
+    """Draw the training on tasks and on stories, what is copied, and the probes of two models."""
+    figure = Figure(figsize=(13, 3.6))
+    tasks, told, names, bars = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.2])
+    for kind, color in zip(next(iter(copied.values())), (ORANGE, BLUE, GREEN), strict=True):
+        names.plot(list(copied), [each[kind] for each in copied.values()], color=color, label=kind)
+    names.set_ylabel("p of the right letter")
+    names.set_title("The hero's name, again")
+    names.legend(fontsize=9)
     for (name, values), color in zip(
         losses.items(), (GRAY, GREEN, PINK, ORANGE, BLUE), strict=True
     ):
@@ -153,7 +196,8 @@ def draw(losses: dict[str, list[float]], before: Rung, rung: Rung) -> Figure:
     tasks.legend(fontsize=9)
     told.set_ylim(0.3, 2.2)
     told.set_title("Stories")
-    for axes in (tasks, told):
+    told.set_ylabel("nats per token")
+    for axes in (tasks, told, names):
         axes.set_xlabel("step")
     for shift, (one, color) in enumerate(((before, GRAY), (rung, BLUE))):
         places = np.arange(len(PHENOMENA)) + 0.4 * (shift - 0.5)
@@ -197,20 +241,30 @@ def main() -> None:
         model, losses[task], right = train_on_task(task, arguments.task_steps)
         print(f"{task} six digits, {model.parameters:,} parameters: {right:.1%} of 1,000 new rows")
 
+    held_out, copied = list(stories("validation", 0, 60)), {}
+
+    def watch(model: GPT, step: int) -> None:
+        if step % 500 == 0:
+            copied[step] = copied_letters(model, tokenizer, held_out)
+
     start = time.perf_counter()
-    model, losses["stories"] = train_on_stories(texts, tokenizer, arguments.steps)
+    model, losses["stories"] = train_on_stories(texts, tokenizer, arguments.steps, watch)
     seconds = time.perf_counter() - start
     told = TextModel(tokenizer, model.row_log_probabilities)
     rung = measure("GPT, NumPy", "words", told, model.parameters, seconds)
     print(f"stories, {model.parameters:,} parameters, {arguments.steps:,} steps of 16:", end=" ")
     print(f"{rung.bits_per_character:.3f} bits per character, floor {rung.floor:.3f}")
     print("  " + "  ".join(f"{name} {share:.0%}" for name, share in rung.probes.items()))
+    print("  the hero's name when it comes again: p of the right letter")
+    for step in range(0, arguments.steps, 1000):
+        shares = "  ".join(f"{kind} {p:.2f}" for kind, p in copied[step].items())
+        print(f"    step {step:6,}  {shares}")
     print(tell(next_probabilities(model), tokenizer, np.random.default_rng(0), most=150))
 
     model.save(arguments.out / "gpt_stories.npz")
     save([rung], arguments.out / "ladder.json")
     (arguments.out / "figures").mkdir(parents=True, exist_ok=True)
-    save_figure(draw(losses, before, rung), arguments.out / "figures/train_gpt_numpy.png")
+    save_figure(draw(losses, copied, before, rung), arguments.out / "figures/train_gpt_numpy.png")
     print(f"wrote {shown(arguments.out / 'gpt_stories.npz')}, ladder.json and the picture")
 
 

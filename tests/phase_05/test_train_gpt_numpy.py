@@ -25,7 +25,7 @@ from phase_05.train_gpt_numpy import (
     train_on_task,
 )
 from shared.ladder import load, measure
-from shared.language_model import TextModel
+from shared.language_model import TextModel, make_row
 from shared.stories import stories
 from shared.weights import load_arrays
 from shared.word_tokenizer import WordTokenizer
@@ -305,3 +305,27 @@ def test_every_story_is_read_with_its_end_and_filler_does_not_count(monkeypatch)
 def test_no_stories_are_refused():
     with pytest.raises(ValueError, match="texts: expected at least one"):
         train_gpt_numpy.train_on_stories([], WordTokenizer(["a"]), steps=1)
+
+
+def test_copied_letters_are_those_of_the_second_name(monkeypatch):
+    told = list(stories("validation", 0, 3))
+    tokenizer = WordTokenizer.learn([story.text for story in told], vocab_size=1)
+
+    class Knows:
+        """Sure of every vowel that comes next, and of nothing else."""
+
+        def forward(self, ids):
+            names = [tokenizer.ids[letter] for letter in "aeiou"]
+            z = np.zeros((1, ids.shape[1], tokenizer.vocab_size))
+            row = make_row(tokenizer, self.text, ended=False)
+            for place, after in enumerate(row[1:]):
+                z[0, place, after] = 50.0 if after in names else -50.0
+            return z
+
+    for story in told:
+        model = Knows()
+        beginning = story.text.split(".")[0] + ". "
+        model.text = beginning + beginning.split(" named ")[1].removesuffix(". ")
+        shares = train_gpt_numpy.copied_letters(model, tokenizer, [story])
+        assert shares["vowels"] > 0.99
+        assert shares["first letter"] < 1e-9 > shares["other consonants"]
